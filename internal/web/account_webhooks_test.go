@@ -24,13 +24,13 @@ func TestOwnWebhooks(t *testing.T) {
 	if err != nil || len(urls) != 1 || urls[0] != "https://b.example.org/" {
 		t.Errorf("the addresses are %v, %v", urls, err)
 	}
-	// They are nobody else's.
+	// No other account has them.
 	if page := w.browser().signIn("olga").reads("/account/webhooks", "None yet."); strings.Contains(page, "b.example.org") {
 		t.Error("another account sees them")
 	}
 }
 
-// Attack: somebody at an open browser reads the secret, or replaces it.
+// Attack: an intruder at an open browser reads the secret, or replaces it.
 func TestOwnWebhookSecret(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -59,7 +59,7 @@ func TestOwnWebhookSecret(t *testing.T) {
 	}
 	b.reads("/account/notices", "The secret of your webhooks was shown")
 	if page := b.reads("/account/webhooks"); strings.Contains(page, first) {
-		t.Error("the secret is shown unasked")
+		t.Error("the secret is shown without a request")
 	}
 	renewed := b.post("/account/webhooks/secret/renew", confirmed)
 	b.wantPage(renewed, http.StatusOK, secret())

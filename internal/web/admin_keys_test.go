@@ -12,8 +12,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// An admin makes a key, with their password, and sees it this once. It names them in
-// the log.
+// An admin creates a key with their password, and sees it only once. The log names the
+// key's creator.
 func TestAdminMakesKeys(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
@@ -38,11 +38,11 @@ func TestAdminMakesKeys(t *testing.T) {
 	b.wantPage(b.post(revoke, nil), http.StatusOK, "Revoke the key script?", "1 key is revoked.")
 	b.sends(revoke, "/admin/keys?done=key", "sure", "1")
 	if _, err := w.AdminKeys.Verify(t.Context(), "192.0.2.1", secret); err == nil {
-		t.Error("it is good after it was revoked")
+		t.Error("it is valid after it was revoked")
 	}
 	b.wantPage(b.post(revoke, nil), http.StatusNotFound)
 
-	// What somebody else uses takes the password.
+	// Revoking a key of another creator asks for confirmation, too.
 	_, k, err = w.AdminKeys.Make(t.Context(), audit.Actor{Name: "test"}, adminkey.NewKey{Name: "other", Scopes: []string{"audit:read"}})
 	if err != nil {
 		t.Fatal(err)

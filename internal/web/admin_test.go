@@ -37,7 +37,7 @@ func (w *fixture) program(name string) plexauth.Secret {
 	return issued
 }
 
-// entries is the number of rows in the audit log. Each change adds one.
+// entries returns the number of rows in the audit log. Each change adds one.
 func (w *fixture) entries() int {
 	w.Helper()
 	list, err := w.Audit.List(w.Context(), audit.Query{Limit: 10000})
@@ -82,8 +82,8 @@ func (b *browser) sends(path, want string, pairs ...string) {
 	b.wantTo(b.post(path, values(pairs)), want)
 }
 
-// confirms posts a form that asks first, and then the form that the question has,
-// which must redirect to a path.
+// confirms posts a form that asks for confirmation, and then the form on the confirmation
+// page, which must redirect to a path.
 func (b *browser) confirms(path, want string, pairs ...string) {
 	b.Helper()
 	before := b.entries()
@@ -94,8 +94,7 @@ func (b *browser) confirms(path, want string, pairs ...string) {
 	b.sends(path, want, append(pairs, "sure", "1", "current", password)...)
 }
 
-// asks posts a form, which must be answered by a question that has the fields of
-// the form.
+// asks posts a form. The answer must be a confirmation page with the fields of the form.
 func (b *browser) asks(path string, pairs ...string) string {
 	b.Helper()
 	s := b.post(path, values(pairs))
@@ -114,7 +113,7 @@ func (b *browser) refused(path, text string, pairs ...string) {
 	s := b.post(path, values(pairs))
 	b.wantPage(s, http.StatusBadRequest, text)
 	if n := b.entries(); n != before && !strings.Contains(text, "password is not right") {
-		b.Errorf("POST %s was refused and changed something: %d rows, then %d", path, before, n)
+		b.Errorf("POST %s was rejected but changed something: %d rows, then %d", path, before, n)
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if (pairs[i] == "current" || pairs[i] == "password" || pairs[i] == "new") && strings.Contains(s.text, pairs[i+1]) {
@@ -136,7 +135,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	b.sends("/admin/accounts", "/admin/accounts/5?done=added",
 		"username", "eve", "password", "eves password", "admin", "1", "current", password)
 	if !w.account("eve").Admin {
-		t.Error("eve is no admin")
+		t.Error("eve is not an admin")
 	}
 	b.refused("/admin/accounts", "An account with this name", "username", "ned", "password", "another one", "current", password)
 	b.refused("/admin/accounts", "at least 8", "username", "uma", "password", "short", "current", password)
@@ -152,18 +151,18 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	b.reads(miasPath, "disabled", "Enable mia")
 	b.sends(miasPath+"/enable", miasPath+"?done=enabled")
 	if w.account("mia").Disabled {
-		t.Error("mia is disabled still")
+		t.Error("mia is still disabled")
 	}
 
-	// A new password: what was signed in stays valid, or is revoked with it.
+	// A new password either leaves the account's tokens valid or revokes them.
 	w.program("mia")
 	b.sends(miasPath+"/password", miasPath+"?done=password", "new", "a second one", "current", password)
 	if !w.signsIn("mia", "a second one") || w.signsIn("mia", password) || len(w.tokens(w.account("mia").ID)) != 1 {
-		t.Error("mia's password is not changed, or her token is gone")
+		t.Error("mia's password is not changed, or her token was revoked")
 	}
 	b.sends(miasPath+"/password", miasPath+"?done=password", "new", password, "others", "1", "current", password)
 	if len(w.tokens(w.account("mia").ID)) != 0 {
-		t.Error("mia's token is there still")
+		t.Error("mia's token still exists")
 	}
 	b.refused(miasPath+"/password", "at least 8", "new", "short", "current", password)
 
@@ -172,18 +171,18 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	b.confirms(miasPath+"/sign-out", miasPath+"?done=others")
 	mias.wantTo(mias.get("/account"), "/auth?next=%2Faccount")
 	if len(w.tokens(w.account("mia").ID)) != 0 {
-		t.Error("mia's token is there after everything was signed out")
+		t.Error("mia's token still exists after everything was signed out")
 	}
 
 	w.enrol("mia")
 	b.reads(miasPath, "on, 10 backup codes are left")
 	b.confirms(miasPath+"/second-factor/remove", miasPath+"?done=factor")
 	if w.account("mia").TOTPSeed != nil {
-		t.Error("mia has a second factor still")
+		t.Error("mia still has a second factor")
 	}
 
-	// A passkey works without the password: to recover an account from an
-	// intruder, an admin removes the intruder's passkey.
+	// A passkey works without the password. To recover an account from an intruder, an
+	// admin removes the intruder's passkey.
 	w.browser().signIn("mia").addPasskey("Somebody's phone")
 	keys, err := w.Passkeys.List(t.Context(), w.account("mia").ID)
 	w.must(err)
@@ -192,20 +191,20 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	b.refused(keysPath, "password is not right", "sure", "1", "current", "a guess")
 	b.confirms(keysPath, miasPath+"?done=passkey")
 	if list, err := w.Passkeys.List(t.Context(), keys[0].AccountID); len(list) > 0 || err != nil {
-		t.Errorf("mia has %d passkeys still (%v)", len(list), err)
+		t.Errorf("mia still has %d passkeys (%v)", len(list), err)
 	}
 	b.wantPage(b.post(keysPath, url.Values{"current": {password}, "sure": {"1"}}), http.StatusNotFound)
 
 	b.confirms(miasPath+"/remove", "/admin/accounts?done=removed")
 	if _, err := w.Accounts.Find(t.Context(), "mia"); err == nil {
-		t.Error("mia is there still")
+		t.Error("mia still exists")
 	}
 	b.wantPage(b.get(miasPath), http.StatusNotFound)
 	b.wantPage(b.post(miasPath+"/enable", nil), http.StatusNotFound)
 }
 
-// Attack: an intruder finds an admin's open browser. They cannot add, take over
-// or remove an account, because that requires the password.
+// Attack: an intruder finds an admin's open browser. They cannot add, take over or remove
+// an account, because that requires the password.
 func TestAdminsOpenBrowser(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
@@ -219,7 +218,7 @@ func TestAdminsOpenBrowser(t *testing.T) {
 	w.program("mia")
 	b.refused("/admin/tokens/1/revoke", wrong, "sure", "1", "current", "a guess")
 	if list, err := paging.Rows(w.Accounts.List(t.Context(), paging.Request{})); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
-		t.Errorf("there are %d accounts (%v), want three as they were", len(list), err)
+		t.Errorf("there are %d accounts (%v), want three, unchanged", len(list), err)
 	}
 }
 
@@ -235,9 +234,9 @@ func TestAdminsOwnAccount(t *testing.T) {
 	}
 	page := b.reads("/admin/accounts/1", own)
 	if strings.Contains(page, `action="/admin/accounts/1`) {
-		t.Error("the page of the own account has forms")
+		t.Error("the admin's page for their own account has forms")
 	}
-	// olga stays while she is the only admin.
+	// olga cannot be removed while she is the only admin.
 	b.confirms(fmt.Sprintf("/admin/accounts/%d/disable", eve.ID), fmt.Sprintf("/admin/accounts/%d?done=disabled", eve.ID))
 	if err := w.Accounts.Remove(t.Context(), operator, w.account("olga").ID); err == nil {
 		t.Error("the last admin was removed")
@@ -347,11 +346,11 @@ func TestAdminRevokesTokens(t *testing.T) {
 	id := w.tokens(w.account("mia").ID)[0].ID
 	b.reads("/admin/tokens", "Telly on Den's television", "192.0.2.7", "mia", "Revoke token 1", "Revoke token 2")
 	if page := b.reads("/admin/tokens?account=2", fmt.Sprintf("Revoke token %d", id)); strings.Contains(page, "Revoke token 2") {
-		t.Error("mia's tokens have olga's among them")
+		t.Error("the list of mia's tokens contains olga's")
 	}
 	b.confirms(fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens?account=2&done=revoked", "back", "/admin/tokens?account=2")
 	if _, err := w.Tokens.Verify(t.Context(), text); err == nil {
-		t.Error("the token is good still")
+		t.Error("the token is still valid")
 	}
 	for _, path := range []string{fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens/x/revoke"} {
 		b.wantPage(b.post(path, nil), http.StatusNotFound)
@@ -371,7 +370,7 @@ func TestAdminKeepsOrigins(t *testing.T) {
 	b.refused("/admin/origins", "more than a host and a port", "origin", "https://app.example.org/back")
 	b.refused("/admin/origins", "neither https:// nor http://", "origin", "javascript://app.example.org")
 
-	// Browsers go on to an allowed origin by themselves.
+	// Browsers follow the redirect to an allowed origin without a click.
 	back := func() string {
 		return b.get("/auth/done?forwardUrl=https%3A%2F%2FAPP.example.org%2Fback").Header.Get("Refresh")
 	}
@@ -400,7 +399,7 @@ func TestAdminReadsAudit(t *testing.T) {
 	for pages := 1; ; pages++ {
 		page := b.reads(path)
 		if strings.Contains(page, "account.disabled</th>") {
-			t.Error("another event was found")
+			t.Error("the search found another event")
 		}
 		seen += strings.Count(page, "origin.allowed</th>")
 		next := older.FindStringSubmatch(page)
@@ -426,8 +425,8 @@ func TestAdminReadsAudit(t *testing.T) {
 	b.reads("/admin/audit/verify", "The log is whole", fmt.Sprintf("The %d rows", w.entries()))
 }
 
-// adminRows are the pages for admins, with mia's id in their paths, or those of a server
-// and a provider that are added if there are none.
+// adminRows returns the pages for admins, with mia's ID in their paths, or with the IDs of
+// a server and a provider, which are added if there are none.
 func adminRows(t *testing.T, w *fixture) (list []web.Row) {
 	t.Helper()
 	for _, kind := range []source.Kind{source.Server, source.Provider} {
@@ -439,7 +438,7 @@ func adminRows(t *testing.T, w *fixture) (list []web.Row) {
 	}
 	for _, row := range web.Rows() {
 		if strings.HasPrefix(row.Path, "/admin") != row.Admin {
-			t.Errorf("%s %s: its path and who may see it do not agree", row.Method, row.Path)
+			t.Errorf("%s %s: its path does not match who may open it", row.Method, row.Path)
 		}
 		if row.Admin {
 			id := w.account("mia").ID
@@ -456,9 +455,9 @@ func adminRows(t *testing.T, w *fixture) (list []web.Row) {
 	return list
 }
 
-// Attack: a member, an anonymous visitor, a program with an admin's token, and
-// another site in an admin's browser open each page and post each form, filled
-// in as an admin would. No page is shown and nothing changes.
+// Attack: a member, an anonymous visitor, a program with an admin's token, and another site
+// in an admin's browser open each page and post each form with an admin's values. No page
+// is shown, and nothing changes.
 func TestAdminPagesAreForAdmins(t *testing.T) {
 	w := newTown(t)
 	w.allow("https://app.example.org")
@@ -530,7 +529,7 @@ func TestAdminPagesShowNoSecrets(t *testing.T) {
 			}
 		}
 		if strings.Contains(page, " style=") || strings.Contains(page, "<style") || strings.Contains(page, " onclick=") {
-			t.Errorf("%s has what the Content-Security-Policy does not let work", row.Path)
+			t.Errorf("%s has content that the Content-Security-Policy blocks", row.Path)
 		}
 	}
 }
@@ -581,11 +580,11 @@ func TestChart(t *testing.T) {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
 	if empty := web.NewChart(now, nil); empty.Panels[0].Text.String() != "Sign-ins in the last day: none." || empty.Rows != nil {
-		t.Errorf("of nothing: got %+v", empty)
+		t.Errorf("without data: got %+v", empty)
 	}
 }
 
-// The overview shows what happened, as a chart and in words.
+// The overview shows recent events as a chart and as text.
 func TestAdminOverview(t *testing.T) {
 	w := newTown(t)
 	w.program("mia")
@@ -610,8 +609,8 @@ func TestAdminOverviewForgets(t *testing.T) {
 	b.reads("/admin", "Sign-ins in the last day: none.", "Nothing happened.")
 }
 
-// Attack: a member sets the e-mail address of somebody else. An admin sees that it
-// is not confirmed, and confirms or replaces it with their own password.
+// Attack: a member sets another person's e-mail address. An admin sees that it is not
+// confirmed, and confirms or replaces it with their own password.
 func TestEmailIsConfirmedByAdmins(t *testing.T) {
 	w := newFixture(t, func(cfg *config) { cfg.MembersSetEmail = true })
 	w.people()
@@ -651,14 +650,14 @@ func TestEmailIsConfirmedByAdmins(t *testing.T) {
 	mia.wantPage(mia.post(path+"/email/confirm", form), 403)
 }
 
-// By default, members do not change their e-mail address, and the page says so.
+// By default, members cannot change their e-mail address, and the page says so.
 func TestMembersDoNotSetEmail(t *testing.T) {
 	w := newTown(t)
 	mia, olga := w.browser().signIn("mia"), w.browser().signIn("olga")
 	mia.wantPage(mia.get("/account/profile"), 200, "readonly", "only an admin can change it")
 	form := url.Values{"username": {"mia"}, "email": {"boss@example.org"}, "current": {password}}
 	mia.wantPage(mia.post("/account/identity", form), 403, "by an admin only")
-	form.Del("email") // the name alone
+	form.Del("email") // only the name
 	form.Set("username", "maria")
 	mia.wantTo(mia.post("/account/identity", form), "/account/profile?done=identity")
 	if a := w.account("maria"); a.Email != "mia@example.org" || !a.EmailConfirmed() {

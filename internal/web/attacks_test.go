@@ -18,12 +18,12 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// rows is the table of pages, with paths that can be requested.
+// rows returns the table of pages, with paths that can be requested.
 func rows(t *testing.T) []web.Row {
 	t.Helper()
 	list := web.Rows()
 	if len(list) < 20 || !slices.ContainsFunc(list, func(row web.Row) bool { return row.Admin }) {
-		t.Fatalf("only %d pages, or none for admins", len(list))
+		t.Fatalf("only %d pages, or no page for admins", len(list))
 	}
 	param := regexp.MustCompile(`\{[a-z]+\}`)
 	for i := range list {
@@ -67,12 +67,12 @@ func TestNeeds(t *testing.T) {
 	olga := w.browser().signIn("olga")
 	for who, want := range map[*browser]int{stranger: 303, half: 303, mia: 403, olga: 200} {
 		if rec := ask(who); rec.Code != want || strings.Contains(rec.Body.String(), "secret") != (want == 200) {
-			t.Errorf("a page for admins is answered by %d, want %d", rec.Code, want)
+			t.Errorf("a page for admins returns %d, want %d", rec.Code, want)
 		}
 	}
 }
 
-// Attack: a form on another site is posted here by the browser of a signed-in
+// Attack: a form on another site is posted to this server by the browser of a signed-in
 // user.
 func TestCrossSite(t *testing.T) {
 	w := newTown(t)
@@ -109,7 +109,7 @@ func TestCrossSite(t *testing.T) {
 	b.wantPage(b.get("/account"), 200) // still signed in
 }
 
-// Attack: a link to the sign-in page goes on to another site after the sign-in.
+// Attack: a link to the sign-in page redirects to another site after the sign-in.
 var elsewhere = []string{
 	"https://evil.example", "http://evil.example/", "//evil.example", "///evil.example", `/\evil.example`, `\\evil.example`,
 	`\/evil.example`, "/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "javascript:alert(1)",
@@ -139,7 +139,7 @@ func TestOpenRedirect(t *testing.T) {
 	}
 }
 
-// Attack: a program sends users on to an address that is not its own.
+// Attack: a program redirects users to an address that is not its own.
 func TestForward(t *testing.T) {
 	w := newTown(t)
 	w.allow("https://app.example.org")
@@ -152,7 +152,7 @@ func TestForward(t *testing.T) {
 		s := done(target)
 		b.wantPage(s, 200, "Go on to")
 		if got := s.Header.Get("Refresh"); !strings.HasPrefix(got, "0; url=http") {
-			t.Errorf("%s is allowed, and the page goes on by %q", target, got)
+			t.Errorf("%s is allowed, and the page has Refresh %q", target, got)
 		}
 	}
 	for _, target := range []string{
@@ -162,7 +162,7 @@ func TestForward(t *testing.T) {
 	} {
 		s := done(target)
 		if got := s.Header.Get("Refresh"); got != "" {
-			t.Errorf("nobody allowed %s, and the page goes on by %q", target, got)
+			t.Errorf("%s is not allowed, and the page has Refresh %q", target, got)
 		}
 		if s.StatusCode == 200 {
 			b.wantPage(s, 200, target, "not part of this server") // the whole address, for the visitor to read
@@ -178,7 +178,7 @@ func TestForward(t *testing.T) {
 		s := done(target)
 		b.wantPage(s, 400, "not a web address")
 		if s.Header.Get("Refresh") != "" || s.Header.Get("Set-Cookie") != "" {
-			t.Errorf("%q has headers of its own: %v", target, s.Header)
+			t.Errorf("the page for %q has other headers: %v", target, s.Header)
 		}
 		query := url.Values{"code": {tv.Code}, "forwardUrl": {target}}
 		b.wantPage(b.get("/auth?"+query.Encode()), 400, "not a web address")
@@ -186,7 +186,7 @@ func TestForward(t *testing.T) {
 		b.wantPage(b.post("/auth/consent", query), 400, "not a web address")
 	}
 	if token, gone := w.token(tv); token != "" || gone {
-		t.Error("the PIN was linked or ended by a bad address")
+		t.Error("the PIN was linked or deleted because of an invalid address")
 	}
 	const target = "https://app.example.org/back"
 	query := url.Values{"code": {tv.Code}, "forwardUrl": {target}}
@@ -194,16 +194,16 @@ func TestForward(t *testing.T) {
 	query.Set("decision", "allow")
 	b.wantTo(b.post("/auth/consent", query), "/auth/done?forwardUrl="+url.QueryEscape(target))
 
-	// An anonymous visitor is not sent on.
+	// An anonymous visitor is not redirected.
 	stranger := w.browser()
 	s := stranger.get("/auth/done?forwardUrl=" + url.QueryEscape(target))
 	if s.Header.Get("Refresh") != "" || !strings.HasPrefix(s.location(), "/auth?next=") {
-		t.Errorf("a stranger is sent on to %q %q", s.location(), s.Header.Get("Refresh"))
+		t.Errorf("an anonymous visitor is redirected to %q %q", s.location(), s.Header.Get("Refresh"))
 	}
 }
 
-// Attack: another site sends the browser of a signed-in user to wrong codes, so
-// that the user's own codes are rate-limited, or to a guessed code.
+// Attack: another site sends a signed-in user's browser to wrong codes, so that the user's
+// own codes are rate-limited, or to a guessed code.
 func TestCodesInLinksOfOthers(t *testing.T) {
 	w := startFixture(t, false, func(c *config) { c.FailedTries = 3 })
 	w.people()
@@ -221,7 +221,7 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 			b.wantPage(led("/link?pin=CCCC"), 200, `value="C"`)
 		}
 	}
-	for range 12 { // in the fragment, which our script moves to the query
+	for range 12 { // in the fragment, which the page's script moves to the query
 		b.wantPage(b.get("/auth?led=1&code=CCCC&led=0"), 200, "The link that you followed has a code in it")
 	}
 	b.wantPage(b.post("/link", url.Values{"code": {"C", "C", "C", "C"}}), 404, "No device shows this code now")
@@ -232,7 +232,7 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 	s := b.do(http.MethodGet, "/auth?"+query, nil, http.Header{"Sec-Fetch-Site": {"cross-site"}})
 	b.wantPage(s, 200, "The link that you followed", `name="clientID" value="tv"`, `name="forwardUrl" value="https://app.example.org/back"`)
 	if strings.Contains(s.text, "Living room") {
-		t.Error("the page tells of the device")
+		t.Error("the page shows the device")
 	}
 	form := url.Values{"code": strings.Split(tv.Code, ""), "clientID": {"tv"}, "forwardUrl": {"https://app.example.org/back"}}
 	s = b.post("/link", form)
@@ -252,8 +252,8 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 	b.wantPage(b.get("/auth?code="+strong.Code), 200, "Living room")
 }
 
-// Attack: the same over plain HTTP and with browsers that say nothing of where a
-// request comes from, by an image, a frame or a link of another page.
+// Attack: the same over plain HTTP, and with browsers that do not send the origin of a
+// request, with an image, a frame or a link on another page.
 func TestCodesInLinksWithoutOrigin(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.FailedTries = 10 })
 	w.people()
@@ -271,12 +271,11 @@ func TestCodesInLinksWithoutOrigin(t *testing.T) {
 		}
 	}
 	if unknown > 1 || asked != 60-unknown {
-		t.Errorf("%d codes in links were looked up, and %d were asked about", unknown, asked)
+		t.Errorf("%d codes in links were checked, and %d led to a confirmation page", unknown, asked)
 	}
-	// A guesser does not learn more by that: right codes are asked about, too.
+	// The confirmation page reveals nothing to a guesser: right codes lead to it, too.
 	b.wantPage(b.get("/auth?code="+tv.Code), 200, "The link that you followed has a code in it")
-	// The visitor has all of their own tries, and the page of the code that they
-	// submitted comes up.
+	// The visitor still has all attempts, and the page for the submitted code is shown.
 	wrong := url.Values{"code": {"C", "C", "C", "C"}}
 	for range 9 {
 		b.wantPage(b.post("/link", wrong), 404, "No device shows this code now")
@@ -286,7 +285,7 @@ func TestCodesInLinksWithoutOrigin(t *testing.T) {
 	b.wantPage(b.get("/auth?code="+strings.ToLower(tv.Code)), 200, "Living room")
 	b.wantPage(b.get("/auth?code=CCCC"), 200, "The link that you followed has a code in it")
 	b.sends("/auth/consent", linkedPath, "code", tv.Code, "decision", "allow")
-	// Somebody else at the same address is not held up either.
+	// Another user at the same address is not limited either.
 	noa := w.browser().signIn("noa")
 	other := w.start(false)
 	noa.wantPage(noa.get("/auth?code="+other.Code), 200, "wants to sign in")
@@ -295,8 +294,8 @@ func TestCodesInLinksWithoutOrigin(t *testing.T) {
 // others matches a URL of another site in a stylesheet or a script.
 var others = regexp.MustCompile(`(?i)(?:https?:)?//[a-z0-9-]+\.[a-z0-9.-]+[^"' )]*`)
 
-// loaded matches such a URL where a page loads or sends something. In text and in
-// placeholders, URLs are harmless.
+// loaded matches such a URL where a page loads or sends something. URLs in text and
+// placeholders are harmless.
 var loaded = regexp.MustCompile(`(?i)(?:src|srcset|href|action|formaction|poster|ping|background|data|content)\s*=\s*["']?\s*(?:[a-z]+:)?//[^"' >]*`)
 
 // inline matches inline scripts and styles, which the policy blocks.
@@ -332,7 +331,7 @@ func TestHeaders(t *testing.T) {
 				}
 			}
 			if found := foreign.FindString(strings.ReplaceAll(s.text, "http://www.w3.org/2000/svg", "")); found != "" {
-				t.Errorf("%s at %s: %q is somebody else's", who, path, found)
+				t.Errorf("%s at %s: %q is on another site", who, path, found)
 			}
 		}
 		wantHeaders(t, who+" who posts", b.post("/auth/passkey", nil))
@@ -362,7 +361,7 @@ func wantHeaders(t *testing.T, where string, s seen) {
 	}
 }
 
-// The same holds for the templates that no page above shows.
+// The same applies to templates that none of the pages above use.
 func TestTemplatesAreOurs(t *testing.T) {
 	texts, err := web.Templates()
 	if err != nil || len(texts) < 10 {
@@ -370,7 +369,7 @@ func TestTemplatesAreOurs(t *testing.T) {
 	}
 	for name, text := range texts {
 		if found := loaded.FindString(text); found != "" {
-			t.Errorf("%s has %q of somebody else's", name, found)
+			t.Errorf("%s has %q on another site", name, found)
 		}
 		if found := inline.FindString(text); found != "" {
 			t.Errorf("%s has %q", name, found)
@@ -439,7 +438,7 @@ func TestCookies(t *testing.T) {
 			}
 			for _, path := range []string{"/auth", "/account", "/identity", "/api/v2/ping", "/api/v2/user", "/nowhere", "/healthz"} {
 				if hsts := b.get(path).Header.Get("Strict-Transport-Security") != ""; hsts != row.secure {
-					t.Errorf("%s says to insist on https: %v, want %v", path, hsts, row.secure)
+					t.Errorf("%s has Strict-Transport-Security: %v, want %v", path, hsts, row.secure)
 				}
 			}
 			if isolated := b.get("/auth").Header.Get("Cross-Origin-Opener-Policy") != ""; isolated != row.secure {
@@ -457,7 +456,7 @@ func TestCookies(t *testing.T) {
 	}
 }
 
-// Disabling or removing an account invalidates its sessions at once.
+// Disabling or removing an account invalidates its sessions immediately.
 func TestSessionOfADisabledAccount(t *testing.T) {
 	w := newTown(t)
 	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
@@ -472,15 +471,14 @@ func TestSessionOfADisabledAccount(t *testing.T) {
 	mia.signIn("mia")
 }
 
-// Attack: someone who knows the old password has passed the first step, and
-// waits at the second one until they have a code, too. Their session is void as
-// soon as the password or the second factor changes, wherever it is changed, and
-// however good the code is.
+// Attack: an attacker who knows the old password has passed the first step, and waits at
+// the second step until they have a code. Their session becomes invalid when the password
+// or the second factor changes, wherever it is changed. A valid code does not help.
 func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 	const changed = "the new password"
 	for name, row := range map[string]struct {
-		// change is what the owner or an operator does. It returns the account's
-		// backup codes afterwards; nil: they stay.
+		// change is an action of the owner or an operator. It returns the account's backup
+		// codes, or nil if they did not change.
 		change   func(w *fixture, mia, olga *browser) (codes []plexauth.Secret)
 		password string // afterwards
 	}{
@@ -542,7 +540,7 @@ func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 			thief.wantPage(thief.get("/auth"), 200, "Sign in")
 			thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
 
-			// The owner is signed in as before, and the thief's attempt used no code.
+			// The owner is still signed in, and the thief's attempt used up no code.
 			mia.wantPage(mia.get("/account"), 200)
 			again := w.browser()
 			half(again, row.password)
@@ -551,8 +549,8 @@ func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 	}
 }
 
-// Attack: the code is sent at the moment of the change: the session was valid
-// when the request began, and is void when the code is checked.
+// Attack: the code is sent at the time of the change. The session was valid when the
+// request began, and is invalid when the code is checked.
 func TestHalfSessionIsVoidDuringTheRequest(t *testing.T) {
 	w := newTown(t)
 	_, codes := w.enrol("mia")
@@ -580,10 +578,10 @@ func TestMadeUpCookies(t *testing.T) {
 		b.keep(sessionCookie, value)
 		b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
 	}
-	// The pages' cookie does not work as a token.
+	// The session cookie does not work as a token.
 	s := w.browser().do("GET", "/api/v2/user", nil, http.Header{"X-Plex-Token": {mia.cookie(sessionCookie, "/")}, "X-Plex-Client-Identifier": {"x"}})
 	if s.StatusCode != 401 {
-		t.Errorf("the session's cookie as a token is answered by %d", s.StatusCode)
+		t.Errorf("the session cookie as a token returns %d", s.StatusCode)
 	}
 }
 
@@ -595,8 +593,8 @@ func TestLargeForm(t *testing.T) {
 	b.wantPage(s, 400, "The form could not be read")
 }
 
-// Attack: another host of the domain, or somebody on the network by plain HTTP,
-// plants a session cookie of theirs beside the visitor's own, or in its place.
+// Attack: another host of the domain, or an attacker on the network over plain HTTP, adds
+// their own session cookie to the visitor's, or replaces it.
 func TestPlantedCookies(t *testing.T) {
 	for name, row := range map[string]struct {
 		tls     bool
@@ -628,8 +626,8 @@ func TestPlantedCookies(t *testing.T) {
 	}
 }
 
-// Attack: somebody on the network serves a page of plain HTTP under this host's
-// name, and its form is sent here by https.
+// Attack: an attacker on the network serves a page over plain HTTP with this host's name,
+// and its form is sent to this server over https.
 func TestFormOfPlainHTTP(t *testing.T) {
 	w := startFixture(t, true, nil)
 	w.people()
@@ -650,8 +648,8 @@ func TestFormOfPlainHTTP(t *testing.T) {
 }
 
 // Attack: names of a device, a program, a server, an account and a passkey have
-// bidirectional controls and characters that nobody sees, so that a page shows
-// something else than what is there. They come by whatever way into the database.
+// bidirectional controls and invisible characters, so that a page shows something else than
+// what is stored. The names get into the database in different ways.
 func TestPagesShowWhatIsThere(t *testing.T) {
 	w := newTown(t)
 	const evil, seen = "Livi\u202eng\u2066 \u200broom\u00ad\U000e0041", "Living room"
@@ -677,15 +675,15 @@ func TestPagesShowWhatIsThere(t *testing.T) {
 		s := b.get(path)
 		b.wantPage(s, 200)
 		if strings.ContainsAny(s.text, "\u202e\u2066\u200b\u00ad\U000e0041") {
-			t.Errorf("%s shows a character that nobody sees", path)
+			t.Errorf("%s contains an invisible character", path)
 		}
 	}
 	if strings.ContainsAny(consent.text, "\u202e\u2066\u200b") {
-		t.Error("the consent page shows a character that nobody sees")
+		t.Error("the consent page contains an invisible character")
 	}
 	b.wantPage(b.get("/account/devices"), 200, seen)
 	list, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.PINLinked}})
 	if err != nil || len(list) != 1 || !strings.Contains(list[0].Detail, seen) {
-		t.Errorf("the log says %+v, %v", list, err)
+		t.Errorf("the log has %+v, %v", list, err)
 	}
 }

@@ -19,8 +19,8 @@ import (
 // below is the path of the site in these tests.
 const below = "/usher"
 
-// stripping is a reverse proxy that takes the path away, and answers nothing that is
-// not below it.
+// stripping is a reverse proxy that removes the path, and fails requests that are not below
+// it.
 type stripping struct{ next http.RoundTripper }
 
 func (s stripping) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -37,8 +37,8 @@ func (s stripping) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// newSite is a town below a path, behind a proxy that takes the path away or keeps
-// it, and a function that gives it browsers.
+// newSite returns a town below a path, behind a proxy that removes or keeps the path, and a
+// function that creates browsers for it.
 func newSite(t *testing.T, strips bool) (*fixture, func() *browser) {
 	t.Helper()
 	w := startFixture(t, true, func(c *config) { c.Server.PublicURL = "https://localhost" + below })
@@ -58,7 +58,7 @@ var (
 	pathInText    = regexp.MustCompile(`https?://localhost[^\s<"]*`)
 )
 
-// leaves returns what of an answer leads the browser out of the site.
+// leaves returns everything in a response that leads the browser out of the site.
 func leaves(s seen) (out []string) {
 	check := func(what, to string) {
 		u, err := s.Request.URL.Parse(to)
@@ -93,8 +93,8 @@ func leaves(s seen) (out []string) {
 	return out
 }
 
-// links lists the addresses in a page: those that a browser opens, and those that it
-// sends forms to.
+// links lists the addresses in a page: those that a browser opens, and those that it posts
+// forms to.
 func links(s seen) (opened, sentTo []string) {
 	for _, found := range linkAttribute.FindAllStringSubmatch(s.text, -1) {
 		to := html.UnescapeString(found[2] + found[3])
@@ -107,9 +107,9 @@ func links(s seen) (opened, sentTo []string) {
 	return opened, sentTo
 }
 
-// No page, redirect or cookie leads out of the site, whoever requests it and however
-// the proxy passes the path on: every row of the table is opened or submitted, and
-// every link that a page has is followed.
+// No page, redirect or cookie leads out of the site, whoever requests it and whether or not
+// the proxy removes the path. The test opens or submits every row of the table, and follows
+// every link on a page.
 func TestBelowAPath(t *testing.T) {
 	for _, strips := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stripped %v", strips), func(t *testing.T) {
@@ -127,16 +127,16 @@ func TestBelowAPath(t *testing.T) {
 			olga.wantTo(olga.post(below+"/auth/sign-in", form("olga")), below+"/account")
 			olga.wantPage(olga.get(below+"/account"), 200, "olga")
 			if olga.cookie("__Secure-usher_session", below) == "" || olga.cookie("__Secure-usher_session", "/ushers") != "" {
-				t.Error("the session is not that of the site")
+				t.Error("the session does not belong to the site")
 			}
 
 			table := rows(t)
-			// What ends the visitor's own session comes last.
+			// Rows that end the visitor's own session come last.
 			slices.SortStableFunc(table, func(a, b web.Row) int { return strings.Compare(a.Method, b.Method) })
 			asked := 0
 			for _, b := range []*browser{stranger, half, olga} {
 				if strips {
-					break // the pages are the same; that requests arrive, the crawl shows
+					break // the pages are the same, and the crawl shows that requests arrive
 				}
 				for _, row := range table {
 					if strings.HasSuffix(row.Path, "/sign-out") {
@@ -171,8 +171,8 @@ func TestBelowAPath(t *testing.T) {
 	}
 }
 
-// crawl follows the links of pages, and returns the paths that were visited. Of links
-// that differ in a number only, it follows one.
+// crawl follows the links of pages, and returns the visited paths. Of links that differ
+// only in a number, it follows one.
 func crawl(b *browser, from ...string) map[string]bool {
 	b.Helper()
 	visited, known := make(map[string]bool), make(map[string]bool)
@@ -184,7 +184,7 @@ func crawl(b *browser, from ...string) map[string]bool {
 			b.Errorf("%s: %s", queue[0], out)
 		}
 		if s.StatusCode == http.StatusNotFound && !slices.Contains(from, queue[0]) {
-			b.Errorf("a link leads to %s, which is not there", queue[0])
+			b.Errorf("a link leads to %s, which does not exist", queue[0])
 		}
 		next, _ := links(s)
 		if to := s.location(); to != "" {
@@ -202,8 +202,8 @@ func crawl(b *browser, from ...string) map[string]bool {
 	return visited
 }
 
-// A program's sign-in below a path: the page that a device names, the consent, and
-// the code that a visitor types.
+// A program's sign-in below a path: the page that a device shows, the consent, and the code
+// that a visitor types.
 func TestConsentBelowAPath(t *testing.T) {
 	for _, strips := range []bool{false, true} {
 		w, enter := newSite(t, strips)
@@ -230,7 +230,7 @@ func TestConsentBelowAPath(t *testing.T) {
 	}
 }
 
-// The first link works: the browser comes to the page that creates the first admin.
+// The first link works: it opens the page that creates the first admin.
 func TestSetUpBelowAPath(t *testing.T) {
 	w := startFixture(t, true, func(c *config) { c.Server.PublicURL = "https://localhost" + below + "/" })
 	b := w.browser()
@@ -242,8 +242,8 @@ func TestSetUpBelowAPath(t *testing.T) {
 	b.wantPage(b.get(below+"/account"), 200, "olga")
 }
 
-// Attack: another program of the host, at another path, plants a session cookie for
-// the whole host beside ours. Nothing tells which of the two is ours.
+// Attack: another program on the host, at another path, sets a session cookie for the whole
+// host. The server cannot tell which of the two cookies is its own.
 func TestPlantedCookieBelowAPath(t *testing.T) {
 	w, enter := newSite(t, false)
 	b := enter()
@@ -255,8 +255,8 @@ func TestPlantedCookieBelowAPath(t *testing.T) {
 	b.wantTo(b.get(below+"/account"), below+"/auth?next=%2Faccount")
 }
 
-// Paths leave this package in one place each: scripts put the root in front of them,
-// and nothing but frame.redirect redirects.
+// Paths leave this package in one place each: scripts prepend the root, and only
+// frame.redirect redirects.
 func TestPathsHaveTheRoot(t *testing.T) {
 	scripts, err := filepath.Glob("static/*.js")
 	if err != nil || len(scripts) == 0 {
@@ -282,10 +282,10 @@ func TestPathsHaveTheRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := strings.Count(string(text), "http."+"Redirect("); n > 0 && name != "redirect.go" || n > 1 {
-			t.Errorf("%s redirects by itself: use frame.redirect", name)
+			t.Errorf("%s redirects without frame.redirect", name)
 		}
 		if n := strings.Count(string(text), "http."+"SetCookie("); n > 0 && name != "cookie.go" || n > 1 {
-			t.Errorf("%s sets a cookie by itself: use frame.setCookie", name)
+			t.Errorf("%s sets a cookie without frame.setCookie", name)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func fail(t *testing.T, err error) (status int, text string) {
 	return rec.Code, html.UnescapeString(rec.Body.String())
 }
 
-// A new kind needs a row, and nothing else.
+// A new kind of error needs a row, and nothing else.
 func TestEveryKindHasAPage(t *testing.T) {
 	title := regexp.MustCompile(`<h1>[^<]+</h1>`)
 	for _, kind := range fault.Kinds() {
@@ -53,7 +53,7 @@ func TestErrorPages(t *testing.T) {
 		"a failure":    {errors.New("secret"), 500, ours},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// What a caller of the domain was doing is for logs only.
+			// The context that callers of the domain add to an error is only for logs.
 			status, text := fail(t, fmt.Errorf("doing something secret: %w", test.err))
 			if status != test.status || !strings.Contains(text, test.text) || strings.Contains(text, "secret") {
 				t.Errorf("status %d, want %d and %q; page %s", status, test.status, test.text, text)

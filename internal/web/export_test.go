@@ -22,10 +22,10 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Row is a page of the table.
+// Row is a row of the table of pages.
 type Row struct {
 	Method, Path string
-	// HalfSignedIn, SignedIn and Admin: who may open it. All false: anyone.
+	// HalfSignedIn, SignedIn and Admin say who may open it. If all are false, anyone may.
 	HalfSignedIn, SignedIn, Admin bool
 }
 
@@ -53,8 +53,8 @@ func Failing(err error) http.Handler {
 	}})
 }
 
-// SubmitCode submits the form of the second step with a session that was found a
-// moment ago, and returns where the browser is sent.
+// SubmitCode submits the form of the second step with a session that was loaded earlier,
+// and returns where the browser is redirected.
 func SubmitCode(ctx context.Context, c *core.Core, half session.Session, form url.Values) (string, error) {
 	step := &secondStep{
 		accounts: c.Accounts, passkeys: c.Passkeys,
@@ -89,7 +89,7 @@ func Templates() (texts map[string]string, err error) {
 	return texts, err
 }
 
-// Parsers of untrusted input, the chart, and what people read.
+// Parsers of untrusted input, the chart, and texts for users.
 var (
 	LocalPath     = localPath
 	ForwardTarget = pin.ParseForward
@@ -102,7 +102,7 @@ var (
 	ReadTexts     = readTexts
 )
 
-// CookieName is prefixed.
+// CookieName is prefixed, for tests.
 var CookieName = prefixed
 
 // NoticeLetter is the e-mail with notices, in English.
@@ -110,10 +110,10 @@ func NoticeLetter(m notify.Mail, address plexauth.Secret) mail.Message {
 	return noticeLetter(m, address).in(english)
 }
 
-// WhatHappened is what a notice tells, in English.
+// WhatHappened is the text of a notice, in English.
 func WhatHappened(n notify.Notice) string { return whatHappened(n).String() }
 
-// Units lists the texts of the templates that are translated.
+// Units lists the translatable texts of the templates.
 func Units() (units []string, err error) {
 	templates, err := Templates()
 	for _, source := range templates {
@@ -125,7 +125,7 @@ func Units() (units []string, err error) {
 	return units, err
 }
 
-// TextsOfTables lists the texts in English that tables of the package have.
+// TextsOfTables lists the English texts in tables of the package.
 func TextsOfTables() (texts []string) {
 	for _, table := range []map[string]string{doneTexts, adminDone, familyTexts, restrictionNames} {
 		for _, text := range table {
@@ -168,7 +168,7 @@ func TextsOfTables() (texts []string) {
 	return append(texts, ownAccount, aThousand, "Pages of servers", "Pages of providers")
 }
 
-// Catalogues returns the texts of each language but English.
+// Catalogues returns the texts of each language except English.
 func Catalogues() map[string]map[string]string {
 	all := make(map[string]map[string]string)
 	for _, l := range allLanguages().list[1:] {
@@ -177,7 +177,7 @@ func Catalogues() map[string]map[string]string {
 	return all
 }
 
-// What texts fill in, and the numbers by which translations put it in another order.
+// The verbs of texts, and the numbers with which translations reorder them.
 var (
 	Filled   = regexp.MustCompile(`%(\[\d\])?(\.\d+)?[a-z]|\{\{.*?\}\}|</?[a-z]+`)
 	Numbered = regexp.MustCompile(`^%\[\d\]`)

@@ -22,8 +22,7 @@ const (
 
 var shownKey = regexp.MustCompile(`or type this key: <code>([A-Z2-7 ]+)</code>`)
 
-// keyOn returns the key of an authenticator app that a page shows; empty if there
-// has no key.
+// keyOn returns the key for an authenticator app that a page shows, or "" if it shows none.
 func keyOn(s seen) plexauth.Secret {
 	found := shownKey.FindStringSubmatch(s.text)
 	if found == nil {
@@ -32,7 +31,7 @@ func keyOn(s seen) plexauth.Secret {
 	return plexauth.Secret(strings.ReplaceAll(found[1], " ", ""))
 }
 
-// key opens a page that shows a key.
+// key opens a page that shows a key, and returns the key.
 func (b *browser) key(path string) plexauth.Secret {
 	b.Helper()
 	s := b.get(path)
@@ -49,7 +48,7 @@ func TestEnrol(t *testing.T) {
 	b := w.browser().signIn("mia")
 	key := b.key(factorPath)
 	if again := b.key(factorPath); again != key {
-		t.Error("the page shows another key when it is loaded again")
+		t.Error("the page shows a different key when it is reloaded")
 	}
 	code := w.code(key)
 	for text, form := range map[string]url.Values{
@@ -61,7 +60,7 @@ func TestEnrol(t *testing.T) {
 		s := b.post(factorPath, form)
 		b.wantPage(s, 400, text)
 		if keyOn(s) != key {
-			t.Errorf("after a mistake the page shows another key")
+			t.Errorf("after a wrong code, the page shows a different key")
 		}
 	}
 	b.wantPage(b.post(factorPath, url.Values{"code": {code[:3] + " " + code[3:]}, "current": {password}}), 200, "Keep these backup codes")
@@ -69,12 +68,12 @@ func TestEnrol(t *testing.T) {
 		t.Fatal("the second factor is not on")
 	}
 	if b.key(factorPath) == key {
-		t.Error("the page shows the key that is in force")
+		t.Error("the page shows the key in use")
 	}
 }
 
-// Attack: a form brings its own key, which an attacker knows; or the code is that of
-// the key that another browser shows.
+// Attack: a form contains its own key, which an attacker knows, or a code for the key that
+// another browser shows.
 func TestKeyIsTheServers(t *testing.T) {
 	w := newTown(t)
 	b, other := w.browser().signIn("mia"), w.browser().signIn("mia")
@@ -87,24 +86,23 @@ func TestKeyIsTheServers(t *testing.T) {
 		form := url.Values{"secret": {string(key)}, "code": {w.code(key)}, "current": {password}}
 		b.wantPage(b.post(factorPath, form), 400, "The code is not right")
 		if w.account("mia").HasSecondFactor() {
-			t.Errorf("a key %s is in force", what)
+			t.Errorf("a key %s is in use", what)
 		}
 	}
-	// A form that was never opened has no key at all.
+	// A session that never opened the form has no key.
 	fresh := w.browser().signIn("mia")
 	fresh.wantPage(fresh.post(factorPath, url.Values{"code": {w.code(mine)}, "current": {password}}), 400, "The code is not right")
 	form := url.Values{"secret": {string(chosen)}, "code": {w.code(mine)}, "current": {password}}
 	b.wantPage(b.post(factorPath, form), 200, "Keep these backup codes")
-	// The other browser's key is void: it is not put in force by a form that was open.
+	// The other browser's key is invalid: a form that is still open does not activate it.
 	_, codes := w.enrol("mia")
 	other.wantPage(other.post(factorPath, url.Values{
 		"code": {w.code(theirs)}, "current": {password}, "present": {string(codes[0])},
 	}), 400, "The code is not right")
 }
 
-// Attack: an attacker who has the password, and an open browser, turns the second
-// factor off, replaces it, or adds a passkey, which is a way around it; or removes
-// one.
+// Attack: an attacker who has the password and an open browser turns the second factor off,
+// replaces it, adds a passkey to bypass it, or removes a passkey.
 func TestChangesTakeThePresentFactor(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -136,12 +134,12 @@ func TestChangesTakeThePresentFactor(t *testing.T) {
 		s := b.post(factorPath+"/remove", url.Values{"current": {password}, "answer": {answer}})
 		b.wantPage(s, 400)
 		if !w.account("mia").HasSecondFactor() {
-			t.Fatalf("the answer of a passkey, %s, turned the second factor off", what)
+			t.Fatalf("the passkey response, %s, turned the second factor off", what)
 		}
 	}
 	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {"wrong"}, "code": {w.code(seed)}}), 400, "Your own password is not right.")
 
-	// With it, each of them goes.
+	// With a code, each change works.
 	b.sends(remove, "/account/security?done=passkey-removed", "current", password, "code", string(codes[0]))
 	b.addPasskey("another", "code", string(codes[1]))
 	s := b.post(factorPath, url.Values{"current": {password}, "code": {newCode}, "present": {w.code(seed)}})
@@ -154,7 +152,7 @@ func TestChangesTakeThePresentFactor(t *testing.T) {
 	}
 }
 
-// A passkey of the account stands for the code, once.
+// A passkey of the account replaces the code, once.
 func TestPasskeyInsteadOfACode(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -170,7 +168,7 @@ func TestPasskeyInsteadOfACode(t *testing.T) {
 	}
 
 	used := answer(phone)
-	other := w.browser() // of mia's as well
+	other := w.browser() // another browser of mia's
 	other.wantScript("/auth/passkey", url.Values{"answer": {string(phone.Sign(t, other.options("/auth/passkey/challenge", nil)))}}, "/account", "")
 	other.wantPage(other.post(factorPath+"/remove", url.Values{"current": {password}, "answer": {used}}), 400, "took too long")
 	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {password}, "answer": {answer(noas)}}), 400, "not accepted")
@@ -184,7 +182,7 @@ func TestPasskeyInsteadOfACode(t *testing.T) {
 	b.sends(factorPath+"/remove", "/account/security?done=factor", "current", password, "answer", answer(phone))
 }
 
-// link has an admin make a link for an account's second factor.
+// link has an admin create a link for an account's second factor.
 func (b *browser) link(name string) (path string) {
 	b.Helper()
 	s := b.post("/admin/accounts/"+strconv.FormatInt(b.account(name).ID, 10)+"/second-factor", url.Values{"current": {password}})
@@ -199,8 +197,8 @@ func (b *browser) link(name string) (path string) {
 	return path
 }
 
-// An admin helps a user without a second factor, or who has lost it. Attack: the
-// admin opens the link, and would see the key.
+// An admin helps a user who has no second factor or has lost it. Attack: the admin opens
+// the link, and would see the key.
 func TestLinkedFactor(t *testing.T) {
 	for name, lost := range map[string]bool{"without a second factor": false, "with a lost one": true} {
 		t.Run(name, func(t *testing.T) {
@@ -251,15 +249,15 @@ func TestLinkedFactor(t *testing.T) {
 	}
 }
 
-// Attack: a link that was made before the second factor changed in another way
-// replaces what is in force now.
+// Attack: a link that was created before the second factor changed replaces the current
+// second factor.
 func TestLinkIsVoidAfterAChange(t *testing.T) {
 	w := newTown(t)
 	olga := w.browser().signIn("olga")
 	wantVoid := func(what, link string) {
 		t.Helper()
 		if s := w.browser().get(link); s.StatusCode != http.StatusForbidden {
-			t.Errorf("after the second factor was %s, the link gives %d", what, s.StatusCode)
+			t.Errorf("after the second factor was %s, the link returns %d", what, s.StatusCode)
 		}
 	}
 	link := olga.link("mia")
@@ -270,8 +268,8 @@ func TestLinkIsVoidAfterAChange(t *testing.T) {
 	wantVoid("removed", link)
 }
 
-// A thief of the password guesses at codes. A browser that signed in before gets
-// in all the same, and its owner reads of it until they have taken note.
+// A thief of the password guesses codes. A browser that signed in before can still sign in,
+// and its owner sees the notice until they have confirmed it.
 func TestGuessesAreShown(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.FailedTries = 3 })
 	w.people()
@@ -298,12 +296,12 @@ func TestGuessesAreShown(t *testing.T) {
 	mia.reads("/account", title)
 	mia.sends("/account/second-factor/guesses", "/account?done=guesses")
 	if strings.Contains(mia.reads("/account?done=guesses", "The notice is gone."), title) {
-		t.Error("the notice stays")
+		t.Error("the notice is still shown")
 	}
 	thief.wantPage(thief.post("/auth/code", url.Values{"code": {string(codes[1])}}), 401, "Too many failed tries")
 }
 
-// A browser that signed in before is known, by each way to sign in, and stays known
+// A browser that signed in before is known, whichever way it signed in, and stays known
 // when it signs out. Attack: a thief who fails from the same address locks it out.
 func TestKnownBrowser(t *testing.T) {
 	for name, signIn := range map[string]func(w *fixture, b *browser){
@@ -312,7 +310,7 @@ func TestKnownBrowser(t *testing.T) {
 			_, codes := w.enrol("mia")
 			b.sends("/auth/sign-in", "/auth/code?next=%2Faccount", "login", "mia", "password", password)
 			if b.cookie("usher_known", "/") != "" {
-				t.Error("half a session makes the browser known")
+				t.Error("a half signed-in session makes the browser known")
 			}
 			b.sends("/auth/code", "/account", "code", string(codes[0]))
 			w.must(w.Accounts.RemoveSecondFactor(w.Context(), operator, w.account("mia").ID))
@@ -338,7 +336,7 @@ func TestKnownBrowser(t *testing.T) {
 	}
 }
 
-// A lock may last for a day, which nobody reads in minutes.
+// A lock may last for a day, which would be unreadable in minutes.
 func TestWaitText(t *testing.T) {
 	for wait, want := range map[time.Duration]string{
 		time.Second:                    "Wait a moment",
@@ -350,7 +348,7 @@ func TestWaitText(t *testing.T) {
 		24 * time.Hour:                 "Wait 24 hours",
 	} {
 		if got := web.WaitText(wait).String(); got != want+", then try again." {
-			t.Errorf("a wait of %v reads %q, want %q", wait, got, want)
+			t.Errorf("a wait of %v is written as %q, want %q", wait, got, want)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func TestFamily(t *testing.T) {
 	for _, row := range []struct {
 		path  string
 		form  url.Values
-		to    string // empty: the page says what is wrong
+		to    string // if empty, the page shows an error
 		wrong string
 	}{
 		{"", form("name", "Kid", "restriction", "little_kid"), "added", ""},
@@ -73,8 +73,7 @@ func TestFamily(t *testing.T) {
 	b.wantNot(b.get("/account/family"), "argon2id", "4321")
 	id := fmt.Sprint(kid.Account.ID)
 
-	// Attack: somebody of another home. Attack: a session that the password was not
-	// given in again.
+	// Attack: a user of another home, and a form without the password.
 	other := w.browser().signIn("noa")
 	for _, path := range []string{"/account/family/" + id, "/account/family/" + id + "/pin", "/account/family/" + id + "/remove"} {
 		b.wantPage(other.post(path, form("name", "X", "pin", "0000", "current", password)), 404)
@@ -87,7 +86,7 @@ func TestFamily(t *testing.T) {
 	}
 	b.wantPage(b.post("/account/family/leave", nil), 409, "who cannot leave it")
 
-	// A member sees the home, changes nobody, and leaves.
+	// A member sees the home, cannot change any user, and leaves.
 	w.must(w.Homes.Join(w.Context(), operator, w.account("mia").ID, w.account("noa").ID, false))
 	s := other.get("/account/family")
 	other.wantPage(s, 200, "Guest", "Leave this home")
@@ -96,14 +95,14 @@ func TestFamily(t *testing.T) {
 	other.confirms("/account/family/leave", "/account/family?done=left")
 }
 
-// Who is watching: the device that waits gets the account of whom the visitor has
-// chosen, with the PIN if there is one.
+// Who is watching: the waiting device gets the account that the visitor has chosen. If it
+// has a PIN, the PIN is required.
 func TestWhoIsWatching(t *testing.T) {
 	w := newTown(t)
 	mia := w.account("mia")
 	b := w.browser().signIn("mia")
 	tv := w.start(false)
-	b.wantNot(b.get("/auth?code="+tv.Code), "Who is watching?", "somebody else") // mia is alone
+	b.wantNot(b.get("/auth?code="+tv.Code), "Who is watching?", "somebody else") // mia has no home
 	for _, name := range []string{"Kid", "Locked"} {
 		_, err := w.Homes.AddManaged(w.Context(), operator, mia.ID, name, "")
 		w.must(err)
@@ -118,7 +117,7 @@ func TestWhoIsWatching(t *testing.T) {
 	}
 	s = b.get(s.location())
 	b.wantPage(s, 200, "Who is watching?", "Kid", "Locked", "with a PIN", "mia", "who="+w.user("Kid").Account.UUID)
-	b.wantNot(s, "noa") // who signs in by themselves
+	b.wantNot(s, "noa") // noa signs in with her own account
 	answer := func(name, pin string, more ...string) seen {
 		who := w.user(name).Account.UUID
 		return b.post("/auth/consent", form(append([]string{"code", tv.Code, "who", who, "pin", pin, "decision", "allow"}, more...)...))
@@ -128,8 +127,8 @@ func TestWhoIsWatching(t *testing.T) {
 	kids := b.get("/auth?code=" + tv.Code + "&who=" + w.user("Kid").Account.UUID)
 	b.wantNot(kids, "PIN of")
 
-	// Attack: the form without the PIN, with a wrong one, or without a choice, where
-	// the PIN of the visitor would be asked for.
+	// Attack: the form without the PIN, with a wrong one, or without a choice, which would
+	// require the visitor's PIN.
 	for _, wrong := range []string{"", "0000", "12345"} {
 		b.wantPage(answer("Locked", wrong), 403, "This is not the PIN.")
 		b.wantPage(b.post("/auth/consent", form("code", tv.Code, "pin", wrong, "decision", "allow")), 403, "This is not the PIN.")
@@ -146,13 +145,13 @@ func TestWhoIsWatching(t *testing.T) {
 	if err != nil || p.AccountID != w.user("Locked").Account.ID {
 		t.Errorf("the device has %+v, %v", p, err)
 	}
-	// It goes with the user.
+	// The token is revoked with the user.
 	w.must(w.Homes.Remove(w.Context(), operator, mia.ID, w.user("Locked").Account.UUID))
 	if _, err := w.Tokens.Verify(w.Context(), tok); err == nil {
 		t.Error("the token outlives the user")
 	}
 
-	// A program that asks for a proof gets that of whom the visitor has chosen.
+	// A program with a proof gets the token of the chosen account.
 	program := w.ask("https://app.example.org/back", true)
 	s = b.post("/auth/consent", form("code", program.Code, "who", w.user("Kid").Account.UUID, "decision", "allow"))
 	s = b.get(s.location())

@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ask starts a PIN of a program that gets a proof at an address.
+// ask starts a PIN for a program that receives a proof at an address.
 func (w *fixture) ask(forward string, strong bool) pin.PIN {
 	w.Helper()
 	p, err := w.PINs.Start(w.Context(), device.Device{
@@ -27,19 +27,19 @@ func (w *fixture) ask(forward string, strong bool) pin.PIN {
 	return p
 }
 
-// redeem is what the program gets for a proof; empty: nothing.
+// redeem returns the token that the program gets for a proof, or "".
 func (w *fixture) redeem(p pin.PIN, proof string) plexauth.Secret {
 	w.Helper()
 	_, token, err := w.PINs.Redeem(w.Context(), p.ID, "program", "192.0.2.7", plexauth.Secret(proof))
 	if err != nil && token != "" {
-		w.Errorf("a token and %v", err)
+		w.Errorf("a token and the error %v", err)
 	}
 	return token
 }
 
 var goOn = regexp.MustCompile(`<a class="button" href="([^"]+)"`)
 
-// leadsTo returns where the page leads the visitor who goes on.
+// leadsTo returns where the page's button leads the visitor.
 func (s seen) leadsTo() string {
 	m := goOn.FindStringSubmatch(s.text)
 	if m == nil {
@@ -48,7 +48,7 @@ func (s seen) leadsTo() string {
 	return html.UnescapeString(m[1])
 }
 
-// consent allows access to a PIN, and returns the page that leads on.
+// consent allows access for a PIN, and returns the page with the link to the program.
 func (b *browser) consent(p pin.PIN, forward string) seen {
 	b.Helper()
 	s := b.post("/auth/consent", url.Values{
@@ -58,8 +58,8 @@ func (b *browser) consent(p pin.PIN, forward string) seen {
 	return b.get(s.location())
 }
 
-// The page says whose account is given, and to whom: to the program at the
-// address that gets the proof, or to the program that asked.
+// The page shows which account the program gets access to, and which program: the one at
+// the address that receives the proof, or the one that started the PIN.
 func TestConsentSaysWhoseAndToWhom(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -85,8 +85,8 @@ func TestConsentSaysWhoseAndToWhom(t *testing.T) {
 		"The program did not prove that it is the one at <code>shelf.example.org:8443</code>")
 }
 
-// The address that the program asked for gets a proof, wherever it has room for
-// one, and nothing else of it changes. The page shows it without.
+// The address that the program sent gets a proof if it has room for one, and is not changed
+// otherwise. The page shows the address without the proof.
 func TestForwardWithProof(t *testing.T) {
 	w := newTown(t)
 	w.allow("https://allowed.example.org")
@@ -122,21 +122,21 @@ func TestForwardWithProof(t *testing.T) {
 				refresh = "0; url=" + target.String()
 			}
 			if got := s.Header.Get("Refresh"); got != refresh {
-				t.Errorf("%s goes on by %q, want %q", address, got, refresh)
+				t.Errorf("%s: Refresh is %q, want %q", address, got, refresh)
 			}
 			if policy := s.Header.Get("Referrer-Policy"); policy != "same-origin" || s.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("the page has %v", s.Header)
 			}
 			if tok := w.redeem(p, proof); tok == "" {
-				t.Errorf("%s: the proof is refused", address)
+				t.Errorf("%s: the proof is rejected", address)
 			}
 			b.wantPage(b.get("/auth/done?code="+p.Code), 404) // the program has the token
 		}
 	}
 }
 
-// Attack: the attacker starts a sign-in at a program, and sends the victim a
-// link that leads the proof to the attacker, or keeps it from the program.
+// Attack: the attacker starts a sign-in at a program, and sends the victim a link that
+// sends the proof to the attacker, or withholds it from the program.
 func TestChangedForward(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -152,14 +152,14 @@ func TestChangedForward(t *testing.T) {
 		query.Set("decision", "allow")
 		b.wantPage(b.post("/auth/consent", query), 400, "another address than the one that the program asked for")
 	}
-	// Without one, the visitor is sent to where the program asked.
+	// Without an address in the link, the visitor is sent to the program's address.
 	if to := b.consent(p, "").leadsTo(); !strings.HasPrefix(to, address+"&pinProof=") {
 		t.Errorf("it leads to %q", to)
 	}
 }
 
-// Attack: somebody else than the person who agreed opens the page with the
-// proof, or that person before agreeing, or when it is over.
+// Attack: a person other than the one who consented opens the page with the proof. Or that
+// person opens it before consenting, or after the PIN is used.
 func TestWhoGetsTheProof(t *testing.T) {
 	w := newTown(t)
 	mia, noa, nobody := w.browser().signIn("mia"), w.browser().signIn("noa"), w.browser()
@@ -175,8 +175,8 @@ func TestWhoGetsTheProof(t *testing.T) {
 		return u.Query().Get("pinProof")
 	}
 	mine := proof(mia.consent(p, address))
-	if again := proof(mia.get(done)); again != mine { // a page can be loaded again
-		t.Errorf("the proof was %q, and is %q", mine, again)
+	if again := proof(mia.get(done)); again != mine { // a page can be reloaded
+		t.Errorf("the proof was %q, and is now %q", mine, again)
 	}
 	noa.wantPage(noa.get(done), 404)
 	nobody.wantTo(nobody.get(done), "/auth?next="+url.QueryEscape(done))
@@ -194,14 +194,14 @@ func TestWhoGetsTheProof(t *testing.T) {
 		}
 	}
 	if w.redeem(other, theirs) == "" || w.redeem(p, mine) == "" {
-		t.Error("the right proof is refused")
+		t.Error("the right proof is rejected")
 	}
 	if w.redeem(p, mine) != "" {
 		t.Error("attack: a proof works twice")
 	}
 	mia.wantPage(mia.get(done), 404)
 
-	// Nobody is sent on with a proof of a token that is revoked.
+	// A visitor is not redirected with the proof for a revoked token.
 	p = w.ask(address, true)
 	mine = proof(mia.consent(p, address))
 	w.must(w.Accounts.Disable(w.Context(), operator, w.account("mia").ID))
@@ -218,8 +218,8 @@ func TestWhoGetsTheProof(t *testing.T) {
 	}
 }
 
-// Attack: the code of four characters that a visitor consents to becomes that of
-// another device while the visitor reads the page.
+// Attack: while a visitor reads the consent page, its four-character code is assigned to
+// another device.
 func TestCodeOfAnotherDeviceMeanwhile(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -234,13 +234,13 @@ func TestCodeOfAnotherDeviceMeanwhile(t *testing.T) {
 	form.Set("code", other.Code)
 	b.wantPage(b.post("/auth/consent", form), 404)
 	if token, gone := w.token(other); token != "" || gone {
-		t.Error("the other device is signed in, or its PIN has ended")
+		t.Error("the other device is signed in, or its PIN was deleted")
 	}
 	form.Set("code", tv.Code)
 	b.wantTo(b.post("/auth/consent", form), linkedPath)
 }
 
-// lockedBuffer is a log that may be read while it is written.
+// lockedBuffer is a log that can be read while it is written.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -271,7 +271,7 @@ func TestProofIsNotLogged(t *testing.T) {
 	w.must(err)
 	proof := u.Query().Get("pinProof")
 	if w.redeem(p, proof) == "" {
-		t.Fatal("the proof is refused")
+		t.Fatal("the proof is rejected")
 	}
 	if !strings.Contains(log.String(), "/auth/done") {
 		t.Fatalf("the log has no requests:\n%s", log.String())
@@ -281,7 +281,7 @@ func TestProofIsNotLogged(t *testing.T) {
 	}
 }
 
-// The consent page and the page after it show that host.
+// The consent page and the next page show the host that browsers connect to.
 func TestForwardHostIsShown(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -301,10 +301,10 @@ func TestForwardHostIsShown(t *testing.T) {
 			}
 		}
 	}
-	// An origin that an admin allowed is the one that browsers connect to.
+	// For a host that an admin allowed, the page redirects to the form that browsers use.
 	w.allow("https://xn--80ak6aa92e.com")
 	s := b.get("/auth/done?forwardUrl=" + url.QueryEscape("https://аррӏе.com/back"))
 	if got := s.Header.Get("Refresh"); !strings.Contains(got, "https://xn--80ak6aa92e.com/back") {
-		t.Errorf("the page goes on by %q", got)
+		t.Errorf("the page has Refresh %q", got)
 	}
 }

@@ -43,8 +43,7 @@ func FuzzLocalPath(f *testing.F) {
 	})
 }
 
-// Every accepted forwardUrl is a web address, and goes to the host that users are
-// shown.
+// Every accepted forwardUrl is a web address, and leads to the host that users see.
 func FuzzForwardTarget(f *testing.F) {
 	for _, target := range elsewhere {
 		f.Add(target)
@@ -60,7 +59,7 @@ func FuzzForwardTarget(f *testing.F) {
 			return
 		}
 		if u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.Host == "" || u.Opaque != "" {
-			t.Errorf("%q is let through as %#v", text, u)
+			t.Errorf("%q is accepted as %#v", text, u)
 		}
 		said := u.String()
 		if strings.ContainsFunc(said, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {

@@ -16,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// shownLink finds the link on a page that shows one.
+// shownLink finds the link that a page shows.
 var shownLink = regexp.MustCompile(`<code class="link">([^<]+)</code>`)
 
 // shownLink returns the link on a page, without the address of this server.
@@ -33,7 +33,7 @@ func (b *browser) shownLink(s seen) string {
 	return path
 }
 
-// invited is a town with an invitation of olga's.
+// invited is a town with an invitation by olga.
 func invited(t *testing.T, form url.Values) (w *fixture, link string) {
 	t.Helper()
 	w = newTown(t)
@@ -50,8 +50,8 @@ func TestInvitation(t *testing.T) {
 
 	b := w.browser()
 	s := b.get(link)
-	b.wantTo(s, "/invitation") // the secret is in no address from here on
-	for range 3 {              // programs that look at links in e-mails do not use it up
+	b.wantTo(s, "/invitation") // no later address contains the secret
+	for range 3 {              // programs that open links in e-mails do not use it up
 		scanner := w.browser()
 		scanner.wantTo(scanner.get(link), "/invitation")
 		scanner.wantPage(scanner.get("/invitation"), 200, "Welcome")
@@ -63,7 +63,7 @@ func TestInvitation(t *testing.T) {
 	b.wantTo(b.post("/invitation", url.Values{"username": {"kim"}, "password": {password}}), "/account")
 	b.wantPage(b.get("/account"), 200, "kim")
 	if b.cookie("usher_invitation", "/invitation") != "" {
-		t.Error("the cookie of the link stays")
+		t.Error("the cookie of the link was not deleted")
 	}
 	again := w.browser()
 	again.get(link)
@@ -83,14 +83,14 @@ func TestInvitationByPasskey(t *testing.T) {
 	later := w.browser()
 	later.wantAlone(key, "")
 
-	// Attack: without the link, or with the answer again.
+	// Attack: without the link, or with the same response again.
 	for _, form := range []url.Values{{"username": {"lea"}}, {"username": {"lea"}, "answer": {string(answer)}}} {
 		b.wantScript("/invitation/passkey/challenge", form, "", "Open the link")
 		b.wantScript("/invitation/passkey", form, "", "Open the link")
 	}
 }
 
-// Attack: an account without a link, or with an invalid secret.
+// Attack: create an account without a link, or with an invalid secret.
 func TestNoInvitation(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -133,7 +133,7 @@ func TestInvitationAtOnce(t *testing.T) {
 	}
 }
 
-// Anyone who is signed in is told, and becomes the new account.
+// A visitor who is already signed in is warned. Then they are signed in to the new account.
 func TestInvitationWhenSignedIn(t *testing.T) {
 	w, link := invited(t, url.Values{})
 	mia := w.browser().signIn("mia")
@@ -165,7 +165,7 @@ func TestAdminInvitations(t *testing.T) {
 		})
 	}
 	if s := olga.post(path, url.Values{"current": {password}, "server": {"none"}}); s.StatusCode != 404 {
-		t.Errorf("a server that is not there: status %d", s.StatusCode)
+		t.Errorf("an unknown server: status %d", s.StatusCode)
 	}
 	mia := w.browser().signIn("mia")
 	for _, to := range []string{path, path + "/1/revoke"} {
@@ -187,8 +187,8 @@ func TestAdminInvitations(t *testing.T) {
 	b.wantPage(b.get("/invitation"), 403, "was revoked")
 }
 
-// Attack: a request with another Host puts a site of somebody else into a link that an
-// admin hands over.
+// Attack: a request with another Host header puts another site into a link that an admin
+// shares.
 func TestLinksOfAnotherHost(t *testing.T) {
 	own := []source.Connection{{URI: "http://192.0.2.7:32400", Local: true}, {URI: "http://127.0.0.1:32400", Local: true}}
 	for name, c := range map[string]struct{ publicURL, host, want string }{
@@ -245,7 +245,7 @@ func (w *fixture) linkAt(as account.Account, host, path string, form url.Values)
 	return m[1]
 }
 
-// Every secret of an invitation is for one page only.
+// Every secret of an invitation is valid for one page only.
 func TestInvitationIsNoSession(t *testing.T) {
 	w := newTown(t)
 	secret, _, err := w.Invites.Make(t.Context(), operator, invite.New{})

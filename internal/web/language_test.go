@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// in gets a page as a browser does whose owner prefers some languages.
+// in gets a page like a browser with a list of preferred languages.
 func (b *browser) in(languages, path string) seen {
 	b.Helper()
 	return b.do(http.MethodGet, path, nil, http.Header{"Accept-Language": {languages}})
 }
 
-// The browser's language decides, and the page says which one it is in.
+// The browser's language decides, and the page declares its language.
 func TestLanguage(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -34,7 +34,7 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
-// German pages are German: what is filled in, what is wrong, and what is asked.
+// German pages are German, including inserted values, errors and confirmation questions.
 func TestGerman(t *testing.T) {
 	w := newTown(t)
 	w.program("mia")

@@ -24,8 +24,8 @@ func (w *fixture) two(name string) (old, now int64) {
 	return ids[0], ids[1]
 }
 
-// Two devices of the visitor's become one, after a question. Attack: a device of somebody
-// else's is one of the two.
+// Two devices of the visitor are merged after a confirmation. Attack: one of the two
+// belongs to another account.
 func TestMergeOwnDevices(t *testing.T) {
 	w := newTown(t)
 	old, now := w.two("mia")
@@ -58,7 +58,7 @@ func TestMergeOwnDevices(t *testing.T) {
 		}
 	}
 	if s := b.get(fmt.Sprintf("/account/devices/%d/merge", noas)); s.StatusCode != 404 {
-		t.Errorf("attack: the page of another's device: %d", s.StatusCode)
+		t.Errorf("attack: the page of another account's device: %d", s.StatusCode)
 	}
 	page := b.asks(path, "into", fmt.Sprint(now))
 	for _, want := range []string{"The old one", "The new one", "1 token", "Your own password", fmt.Sprintf(`name="into" value="%d"`, now)} {
@@ -66,14 +66,14 @@ func TestMergeOwnDevices(t *testing.T) {
 			t.Errorf("the question lacks %q:\n%s", want, page)
 		}
 	}
-	// Attack: an open browser merges a device of a thief's into one of the owner's.
+	// Attack: an intruder at an open browser merges their device into one of the owner's.
 	b.refused(path, "password is not right", "sure", "1", "current", "a guess", "into", fmt.Sprint(now))
 	b.sends(path, "/account/devices?done=merged", "sure", "1", "current", password, "into", fmt.Sprint(now))
 	b.wantPage(b.get("/account/devices?done=merged"), 200, "one device now", "The new one")
 	b.wantNot(b.get("/account/devices"), "The old one")
 }
 
-// An admin merges the devices of others, with their own password.
+// An admin merges the devices of other accounts, with their own password.
 func TestMergeDevicesOfOthers(t *testing.T) {
 	w := newTown(t)
 	old, now := w.two("mia")

@@ -31,8 +31,8 @@ func (w *fixture) crowd(n int) {
 
 var besidesLink = regexp.MustCompile(`<a rel="(prev|next)" href="([^"]*)"`)
 
-// walk follows the links of a listing from its first page to the last and back, and
-// returns what a pattern finds on the way there.
+// walk follows the links of a listing from its first page to the last and back. It returns
+// the matches of a pattern from the way forwards.
 func (b *browser) walk(path string, pattern *regexp.Regexp) (found []string, pages int) {
 	b.Helper()
 	links := func(page string) map[string]string {
@@ -80,21 +80,22 @@ func TestAccountsInPages(t *testing.T) {
 	for search, want := range map[string]string{"user249": "user249", "user007@": "user007", "%5C%22%3Cb%3E": "Nothing was found"} {
 		b.reads("/admin/accounts?search="+search, want)
 	}
-	// An e-mail address need not be written to its end, and is found after the names.
+	// A prefix of an e-mail address is enough. Accounts found by it come after those found
+	// by name.
 	w.must(w.Accounts.SetEmail(t.Context(), operator, w.account("noa").ID, "User1@example.org"))
 	found, pages = b.walk("/admin/accounts?search=user1", regexp.MustCompile(`>(user\d{3}|noa)</`))
 	if len(found) != 101 || pages != 9 || found[100] != ">noa</" {
 		t.Errorf("a search finds %d accounts on %d pages, want 101 on 9, noa last", len(found), pages)
 	}
 	if page := b.reads("/admin/accounts?search=user1&sort=new", "come first, in the order of the names"); strings.Contains(page, `name="sort"`) {
-		t.Error("the page of a search has an order to choose, which it does not obey")
+		t.Error("the page of a search offers an order, which it ignores")
 	}
-	// A link that is misspelt leads to the first page.
+	// An invalid cursor leads to the first page.
 	b.reads("/admin/accounts?after=nothing", "user000", "First page")
 }
 
-// All sign-ins are on the pages, the latest first, and attempts that failed do not hide when
-// the last one was.
+// All sign-ins are paginated, the latest first. Failed attempts do not hide the last
+// successful one.
 func TestSignInsInPages(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -123,7 +124,7 @@ func TestSignInsInPages(t *testing.T) {
 	}
 }
 
-// Servers are searched for, and a form of a list leads back to what the list showed.
+// Servers can be searched. A form in a list leads back to the same part of the list.
 func TestAdminSearchesServers(t *testing.T) {
 	w := newTown(t)
 	for _, name := range []string{"Den", "Attic", "den of mia", "100 %"} {
@@ -144,14 +145,14 @@ func TestAdminSearchesServers(t *testing.T) {
 		}
 	}
 
-	// Browsers say where a form was, and the question passes it on.
+	// Browsers send the address of the form's page, and the confirmation page passes it on.
 	w.program("mia")
 	const list = "/admin/tokens?search=telly&account=2"
 	path := fmt.Sprintf("/admin/tokens/%d/revoke", w.tokens(2)[0].ID)
 	referer := http.Header{"Origin": {b.base}, "Sec-Fetch-Site": {"same-origin"}, "Referer": {b.base + list + "&done=revoked"}}
 	s := b.do(http.MethodPost, path, nil, referer)
 	b.wantPage(s, http.StatusOK, `name="back" value="/admin/tokens?account=2&search=telly"`, `href="/admin/tokens?account=2&search=telly">Keep`)
-	// Attack: a form that leads elsewhere.
+	// Attack: a form that leads to another site.
 	for _, elsewhere := range []string{"https://evil.example/admin/tokens2", "//evil.example", "/admin/keys", `/\evil.example`, "%zz"} {
 		s := b.post(path, url.Values{"back": {elsewhere}})
 		b.wantPage(s, http.StatusOK, `name="back" value="/admin/tokens"`)
@@ -159,7 +160,7 @@ func TestAdminSearchesServers(t *testing.T) {
 	b.sends(path, "/admin/tokens?account=2&done=revoked&search=telly", "sure", "1", "current", password, "back", "/admin/tokens?account=2&search=telly")
 }
 
-// Where accounts are many, they are named by typing, and listings are cut.
+// If there are many accounts, forms take a typed name, and listings are paginated.
 func TestAdminOfManyAccounts(t *testing.T) {
 	w := newTown(t)
 	w.crowd(150)
@@ -207,7 +208,7 @@ func TestAdminOfManyAccounts(t *testing.T) {
 	b.wantPage(b.get("/admin/tokens?name=nobody"), http.StatusBadRequest, "There is no account “nobody”")
 }
 
-// An account's own page has pages of devices and of browsers, each by itself.
+// An account's page paginates devices and browsers separately.
 func TestAccountInPages(t *testing.T) {
 	w := newTown(t)
 	for i := range 60 {
@@ -224,7 +225,7 @@ func TestAccountInPages(t *testing.T) {
 	}
 }
 
-// The audit log is read in both directions.
+// The audit log can be paginated in both directions.
 func TestAuditInPages(t *testing.T) {
 	w := newTown(t)
 	for i := range 120 {

@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// People find on their page what happened to their account, and mark it as read.
+// Users see on their page what happened to their account, and mark it as read.
 func TestNotices(t *testing.T) {
 	w := newTown(t)
 	mia := w.browser().signIn("mia")
@@ -31,7 +31,7 @@ func TestNotices(t *testing.T) {
 	if latest == nil {
 		t.Fatalf("the page cannot be marked as read:\n%s", page.text)
 	}
-	// What happens after the page was shown is not read.
+	// Events after the page was shown stay unread.
 	w.must(w.Accounts.SetPassword(t.Context(), operator, w.account("mia").ID, password))
 	mia.wantTo(mia.post("/account/notices/read", url.Values{"latest": {latest[1]}}), "/account/notices?done=notices")
 	page = mia.get("/account/notices?done=notices")
@@ -39,17 +39,17 @@ func TestNotices(t *testing.T) {
 	if n := strings.Count(page.text, "(new)"); n != 1 {
 		t.Errorf("%d notices are new, want 1", n)
 	}
-	// The browser is known now.
+	// The browser is known after the first sign-in.
 	mia.wantTo(mia.post("/auth/sign-out", nil), "/")
 	mia.signIn("mia")
 	if n := strings.Count(mia.get("/account/notices").text, "A new browser signed in"); n != 1 {
-		t.Errorf("the browser was new %d times", n)
+		t.Errorf("the browser was reported as new %d times", n)
 	}
 	noa := w.browser().signIn("noa")
 	noa.wantNot(noa.get("/account/notices"), "by olga", "The password was changed")
 }
 
-// A user who has just created the account gets no notice that the browser is new.
+// A user who has just created their account gets no notice about a new browser.
 func TestFirstBrowserIsNotNew(t *testing.T) {
 	w := newFixture(t, nil)
 	b := w.browser()
@@ -58,7 +58,7 @@ func TestFirstBrowserIsNotNew(t *testing.T) {
 	b.wantPage(b.get("/account/notices"), 200, "Nothing yet.")
 }
 
-// sending hands notices over until the test ends.
+// sending sends notices until the test ends.
 func sending(t *testing.T, w *fixture) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -67,7 +67,7 @@ func sending(t *testing.T, w *fixture) {
 	t.Cleanup(func() { cancel(); wg.Wait() })
 }
 
-// Notices go out by e-mail, in the language in which people read the pages, and to an
+// Notices are sent by e-mail, in the language in which the user reads the pages, to an
 // address that an admin has confirmed.
 func TestNoticesByMail(t *testing.T) {
 	w, inbox, _ := withMail(t, func(cfg *config) { cfg.MembersSetEmail = true })
@@ -95,7 +95,7 @@ func TestNoticesByMail(t *testing.T) {
 		}
 	}
 	if inbox.Waiting() != 0 {
-		t.Errorf("%d more e-mails", inbox.Waiting())
+		t.Errorf("%d more e-mails were sent", inbox.Waiting())
 	}
 
 	b := w.browser().signIn("mia")
@@ -124,8 +124,8 @@ func TestLanguageOfNotices(t *testing.T) {
 	}
 }
 
-// Attack: a device is called so that an e-mail from this server has somebody else's
-// link, or lines that usher did not write.
+// Attack: the name of a device puts another site's link, or lines that usher did not write,
+// into an e-mail from this server.
 func TestTameNames(t *testing.T) {
 	hostile := "Locked!\r\nBcc: x@evil.example\r\n\r\nGo to https://evil.example/x?y=\u202e " + strings.Repeat("w", 500)
 	letter := web.NoticeLetter(notify.Mail{
@@ -157,7 +157,7 @@ func TestEveryKindHasAText(t *testing.T) {
 	}
 }
 
-// A hundred devices are on pages.
+// A hundred devices are paginated.
 func TestManyNotices(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -175,5 +175,5 @@ func TestManyNotices(t *testing.T) {
 	next := regexp.MustCompile(`rel="next" href="([^"]+)"`).FindStringSubmatch(page.text)
 	second := b.get(strings.ReplaceAll(next[1], "&amp;", "&"))
 	b.wantPage(second, 200, "Previous page")
-	b.wantNot(second, `action="/account/notices/read"`) // it was not all on this page
+	b.wantNot(second, `action="/account/notices/read"`) // this page does not have all notices
 }

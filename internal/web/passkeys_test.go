@@ -11,17 +11,17 @@ import (
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 )
 
-// script posts what the pages' script would, and returns the path or the problem
-// in the answer.
+// script posts a form like the pages' script, and returns the path or the problem in the
+// answer.
 func (b *browser) script(path string, form url.Values) (to, problem string) {
 	b.Helper()
 	s := b.post(path, form)
 	var answer struct{ To, Problem string }
 	if err := json.Unmarshal([]byte(s.text), &answer); err != nil || s.Header.Get("Content-Type") != "application/json" {
-		b.Fatalf("%s is answered by %d %q: %v", path, s.StatusCode, s.text, err)
+		b.Fatalf("%s returns %d %q: %v", path, s.StatusCode, s.text, err)
 	}
 	if (s.StatusCode == 200) != (answer.Problem == "") || s.StatusCode >= 500 {
-		b.Errorf("%s is answered by %d %s", path, s.StatusCode, s.text)
+		b.Errorf("%s returns %d %s", path, s.StatusCode, s.text)
 	}
 	return answer.To, answer.Problem
 }
@@ -42,8 +42,8 @@ func (b *browser) wantScript(path string, form url.Values, wantTo, wantProblem s
 	}
 }
 
-// addPasskey adds a passkey to the signed-in account. present is what the form has
-// of the present second factor.
+// addPasskey adds a passkey to the signed-in account. present has the form's fields for the
+// current second factor.
 func (b *browser) addPasskey(name string, present ...string) *passkeytest.Key {
 	b.Helper()
 	options := b.options("/account/passkeys/challenge", values(append(present, "current", password)))
@@ -52,7 +52,7 @@ func (b *browser) addPasskey(name string, present ...string) *passkeytest.Key {
 	return key
 }
 
-// alone signs in by passkey.
+// alone signs in with a passkey only.
 func (b *browser) alone(key *passkeytest.Key, next string) (to, problem string) {
 	b.Helper()
 	answer := key.Sign(b, b.options("/auth/passkey/challenge", nil))
@@ -83,7 +83,7 @@ func TestPasskeyAlone(t *testing.T) {
 	b.wantPage(s, 200, "last used")
 	b.wantPage(b.get("/account/sign-ins"), 200, "A passkey was used")
 	if b.cookie("usher_passkey", "/auth/passkey") != "" {
-		t.Error("the challenge's cookie stays")
+		t.Error("the cookie of the challenge was not deleted")
 	}
 	for _, next := range elsewhere {
 		b := w.browser()
@@ -116,11 +116,11 @@ func TestPasskeyAsSecondFactor(t *testing.T) {
 	phone.Unverified = true // after the password, possession is enough
 	form := give(phone)
 	first := b.cookie(sessionCookie, "/")
-	half("mia").wantScript(answer, form, "", "took too long") // attack: from another half signed-in browser
+	half("mia").wantScript(answer, form, "", "took too long") // attack: from another browser after its first step
 	b.wantScript(answer, form, "/link", "")
 	b.wantPage(b.get("/account"), 200)
 	if b.cookie(sessionCookie, "/") == first {
-		t.Error("the cookie stays when its reach grows")
+		t.Error("the cookie did not change when its session got more access")
 	}
 	b.wantTo(b.post(answer, form), "/auth?next=%2Faccount") // the session is complete now
 
@@ -131,8 +131,8 @@ func TestPasskeyAsSecondFactor(t *testing.T) {
 	}
 }
 
-// Attack: an answer is replayed, or sent by another browser than the one that
-// requested the challenge.
+// Attack: a response is replayed, or sent by another browser than the one that requested
+// the challenge.
 func TestPasskeyReplay(t *testing.T) {
 	w := newTown(t)
 	phone := w.browser().signIn("mia").addPasskey("phone")
@@ -179,7 +179,7 @@ func TestPasskeyRefused(t *testing.T) {
 	mia.wantPage(mia.post(remove, url.Values{"current": {password}}), 404)
 }
 
-// Attack: a flood of challenges.
+// Attack: flood the server with requests for challenges.
 func TestPasskeyFlood(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.FailedTries = 1 })
 	b := w.browser()
@@ -190,7 +190,7 @@ func TestPasskeyFlood(t *testing.T) {
 	b.wantPage(s, http.StatusTooManyRequests, "Too many sign-ins by passkey from this address. Wait a moment, then try again.")
 }
 
-// Attack: an intruder at an open browser adds a passkey of their own.
+// Attack: an intruder at an open browser adds their own passkey.
 func TestAddPasskeyTakesThePassword(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -208,8 +208,8 @@ func TestAddPasskeyTakesThePassword(t *testing.T) {
 	b.wantScript(add, url.Values{"answer": {string(again)}}, "", "added already")
 }
 
-// A passkey is bound to a host name. An IP address is not a host name. A public
-// URL's host name replaces that of the request.
+// A passkey is bound to a host name. An IP address is not a host name. The public URL's
+// host name is used instead of the request's.
 func TestPasskeyNames(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -229,8 +229,8 @@ func TestPasskeyNames(t *testing.T) {
 	b.wantPage(b.post("/auth/passkey/challenge", nil), 200, `"rpId":"usher.example.org"`)
 }
 
-// Attack: another program on this computer, at a port of its own, asks a user for
-// their passkey and relays the answer to this server.
+// Attack: another program on this computer, at another port, requests a user's passkey and
+// relays the response to this server.
 func TestPasskeyOfAnotherPort(t *testing.T) {
 	w := newTown(t)
 	phone := w.browser().signIn("mia").addPasskey("phone")
@@ -239,14 +239,14 @@ func TestPasskeyOfAnotherPort(t *testing.T) {
 	b := w.by("http://localhost:9999")
 	b.wantScript("/auth/passkey/challenge", nil, "", "--public-url")
 	if strings.Contains(b.get("/auth").text, "data-passkey") {
-		t.Error("a passkey is offered at a port of somebody else's")
+		t.Error("a passkey is offered at another program's port")
 	}
 	asked := w.browser() // the program itself requests a challenge, at the right port
 	phone.Origin = b.base
 	asked.wantAlone(phone, "not accepted")
 	b.signIn("mia").wantPage(b.get("/account/security"), 200, "--public-url")
 
-	// A proxy at the scheme's default port passes its Host on.
+	// A proxy at the scheme's default port passes the Host header on.
 	proxied := w.by("http://localhost")
 	phone.Origin = proxied.base
 	proxied.wantAlone(phone, "")
@@ -257,7 +257,7 @@ func TestPasskeyOfAnotherPort(t *testing.T) {
 	b.wantAlone(b.signIn("mia").addPasskey("phone"), "")
 }
 
-// by returns a browser that uses another address of the same server.
+// by returns a browser that uses another address of the server.
 func (w *fixture) by(base string) *browser {
 	w.Helper()
 	b := w.browser()
@@ -265,8 +265,8 @@ func (w *fixture) by(base string) *browser {
 	return b
 }
 
-// A script whose visitor is signed out gets a redirect instead of JSON, and
-// reloads the page.
+// A script whose visitor is signed out gets a redirect instead of JSON, and reloads the
+// page.
 func TestScriptOfAStranger(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -274,7 +274,7 @@ func TestScriptOfAStranger(t *testing.T) {
 		s := b.post(path, nil)
 		b.wantTo(s, "/auth?next=%2Faccount")
 		if strings.Contains(s.Header.Get("Content-Type"), "json") || s.StatusCode == http.StatusOK {
-			t.Errorf("%s is answered by %d %s", path, s.StatusCode, s.Header.Get("Content-Type"))
+			t.Errorf("%s returns %d %s", path, s.StatusCode, s.Header.Get("Content-Type"))
 		}
 	}
 }

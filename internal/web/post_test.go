@@ -21,7 +21,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// withMail is a town whose server sends e-mails.
+// withMail returns a town whose server sends e-mails.
 func withMail(t *testing.T, change func(*config)) (w *fixture, inbox *mailtest.Server, sender *mail.Sender) {
 	t.Helper()
 	inbox = mailtest.Start(t, "", "", nil, false)
@@ -79,8 +79,8 @@ func TestInvitationByMail(t *testing.T) {
 	}
 }
 
-// Users who have lost the password get a link, if an admin has confirmed the address. The
-// answer is the same for everybody.
+// Users who have lost their password get a link if an admin has confirmed their address.
+// The answer is the same for every address.
 func TestForgot(t *testing.T) {
 	w, inbox, sender := withMail(t, func(cfg *config) { cfg.MembersSetEmail, cfg.FailedTries = true, 20 })
 	noa := w.account("noa")
@@ -102,19 +102,19 @@ func TestForgot(t *testing.T) {
 	b.wantTo(b.get(linkIn(t, m)), "/reset")
 	b.wantTo(b.post("/reset", url.Values{"new": {"a password that is new"}}), "/account")
 
-	// Attack: somebody fills an inbox.
+	// Attack: fill a user's inbox with e-mails.
 	for range 5 {
 		ask("mia")
 	}
 	ask("olga")
-	for inbox.Next().To != "olga@example.org" { // one worker sends in the order of the questions
+	for inbox.Next().To != "olga@example.org" { // one worker sends in the order of the requests
 	}
 	if n := sender.Counts().Sent; n > 4 {
 		t.Errorf("%d e-mails were sent", n)
 	}
 }
 
-// Attack: somebody asks for very many addresses.
+// Attack: request e-mails for very many addresses.
 func TestForgotIsLimited(t *testing.T) {
 	w, _, _ := withMail(t, func(cfg *config) { cfg.FailedTries = 3 })
 	b := w.browser()
@@ -124,7 +124,7 @@ func TestForgotIsLimited(t *testing.T) {
 	b.wantPage(b.post("/forgot", url.Values{"login": {"nobody"}}), 429, "Too many links by e-mail")
 }
 
-// Without a mail server, there is no such page.
+// Without a mail server, the page does not exist.
 func TestNoMail(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -133,7 +133,7 @@ func TestNoMail(t *testing.T) {
 	b.wantNot(b.get("/auth"), "/forgot")
 }
 
-// adminAPI makes a request of the admin API with a key that an admin has made.
+// adminAPI sends a request to the admin API with a key that an admin created.
 func (w *fixture) adminAPI(maker account.Account, path, body string) (status int, text string) {
 	w.Helper()
 	key, _, err := w.AdminKeys.Make(w.Context(), audit.Actor{AccountID: maker.ID}, adminkey.NewKey{
@@ -152,7 +152,7 @@ func (w *fixture) adminAPI(maker account.Account, path, body string) (status int
 	return res.StatusCode, string(answer)
 }
 
-// Programs send the same e-mails as the pages, under the same conditions.
+// The admin API sends the same e-mails as the pages, under the same conditions.
 func TestAdminAPIByMail(t *testing.T) {
 	w, inbox, _ := withMail(t, func(cfg *config) { cfg.MembersSetEmail = true })
 	olga, mia, noa := w.account("olga"), w.account("mia"), w.account("noa")
@@ -181,7 +181,7 @@ func TestAdminAPIByMail(t *testing.T) {
 			t.Errorf("%s: %d %s", what, status, text)
 		}
 	}
-	// Attack: an e-mail that goes past a factor, or to an address that is not confirmed.
+	// Attack: an e-mail bypasses a factor, or goes to an address that is not confirmed.
 	w.must(w.Accounts.SetEmail(t.Context(), audit.Actor{AccountID: noa.ID}, noa.ID, "thief@example.org"))
 	_, err := w.Accounts.Enrol(t.Context(), operator, mia.ID, account.NewEnrolment("usher", "mia"), "")
 	w.must(err)
@@ -198,7 +198,7 @@ func TestAdminAPIByMail(t *testing.T) {
 		}
 	}
 	if status, text := w.adminAPI(olga, "/invitations", `{"mail":true}`); status != 422 || !strings.Contains(text, `"field":"mail"`) {
-		t.Errorf("to nobody: %d %s", status, text)
+		t.Errorf("to an unknown account: %d %s", status, text)
 	}
 	if status, text := reset(olga, `{"password":true,"mail":true}`); status != 403 || !strings.Contains(text, `"code":"scope"`) {
 		t.Errorf("attack: to an admin: %d %s", status, text)

@@ -12,8 +12,8 @@ import (
 	openapi "github.com/usher-auth/usher/api"
 )
 
-// The page shows every operation, parameter and status of the document to anybody,
-// and each of its links leads somewhere on it.
+// The page shows every operation, parameter and status of the document to anyone, and each
+// of its links leads to a place on it.
 func TestReference(t *testing.T) {
 	got := newFixture(t, nil).browser().get("/docs")
 	if got.StatusCode != http.StatusOK {
@@ -61,7 +61,7 @@ func TestReference(t *testing.T) {
 	links := regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(page, -1)
 	for _, link := range links {
 		if strings.Count(page, ` id="`+link[1]+`"`) != 1 {
-			t.Errorf("#%s leads nowhere, or to two places", link[1])
+			t.Errorf("#%s must be on the page exactly once", link[1])
 		}
 	}
 	if operations < 50 || len(links) < 100 {

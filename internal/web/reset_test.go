@@ -9,7 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// resetLink is a link that olga made for mia.
+// resetLink is a link that olga created for mia.
 func (w *fixture) resetLink(form url.Values) string {
 	w.Helper()
 	olga := w.browser().signIn("olga")
@@ -29,7 +29,7 @@ func TestResetLink(t *testing.T) {
 	const changed = "a password that is new"
 	b.wantTo(b.post("/reset", url.Values{"new": {changed}}), "/account")
 	b.wantPage(b.get("/account"), 200, "mia")
-	before.wantTo(before.get("/account"), "/auth?next=%2Faccount") // the browser was signed in, and is no longer
+	before.wantTo(before.get("/account"), "/auth?next=%2Faccount") // the browser was signed in before
 	again := w.browser()
 	again.get(link)
 	again.wantPage(again.get("/reset"), 403, "used already")
@@ -80,11 +80,11 @@ func TestWhoMakesResetLinks(t *testing.T) {
 	b.wantPage(b.get("/auth"), 200, "Password lost?", "Ask an admin of this server")
 }
 
-// The page with a link says what the link does to this account, and the page that it
-// leads to says the same.
+// The page that shows a link says what the link changes in this account, and the page
+// behind the link says the same.
 func TestResetLinkSaysWhatHappens(t *testing.T) {
 	for name, c := range map[string]struct {
-		of                   func(w *fixture) // what mia signs in with
+		of                   func(w *fixture) // sets how mia signs in
 		form                 url.Values
 		admin, mia           []string
 		adminNever, miaNever string
@@ -143,7 +143,7 @@ func TestResetLinkSaysWhatHappens(t *testing.T) {
 	}
 }
 
-// onlyPasskeys gives an account a passkey that nobody has, and turns its password off.
+// onlyPasskeys adds a passkey to an account, and turns its password off.
 func (w *fixture) onlyPasskeys(name string) {
 	w.Helper()
 	id, yes := w.account(name).ID, true
@@ -154,7 +154,8 @@ func (w *fixture) onlyPasskeys(name string) {
 	w.must(w.Accounts.SetRules(w.Context(), operator, id, &yes, nil, w.Passkeys))
 }
 
-// withoutPassword takes the password of an account away, as that of an invitation has none.
+// withoutPassword removes the password of an account, like that of an account created by a
+// passkey.
 func (w *fixture) withoutPassword(name string) {
 	w.Helper()
 	id := w.account(name).ID

@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// What cannot be undone asks first. Everything that ends something for somebody is in
-// this list: a new row of the table belongs here, or in the one below.
+// Changes that cannot be undone ask for confirmation. Every row that ends or removes
+// something is in this list or in the one below, and so must be a new row.
 func TestChangesThatAskFirst(t *testing.T) {
 	asks := map[string]bool{
 		"/account/devices/{id}/merge": true, "/admin/accounts/{id}/devices/{device}/merge": true,
@@ -26,8 +26,8 @@ func TestChangesThatAskFirst(t *testing.T) {
 		"/admin/keys/{id}/revoke": true, "/account/webhooks/secret": true, "/account/webhooks/secret/renew": true,
 		"/admin/invitations/{id}/revoke": true, "/account/family/{id}/remove": true, "/account/family/leave": true,
 	}
-	// These take the password and the second factor in the form itself, can be undone
-	// in one step, or end only what the visitor sees.
+	// These rows have the password and the second factor in the form itself, can be undone
+	// in one step, or affect only what the visitor sees.
 	others := map[string]bool{
 		"/account/second-factor/remove": true, "/account/passkeys/{id}/remove": true, "/admin/origins/remove": true,
 		"/auth/sign-out":           true,
@@ -49,7 +49,7 @@ func TestChangesThatAskFirst(t *testing.T) {
 	before = w.entries()
 	for path := range asks {
 		if strings.Contains(path, "/admin/s") || strings.Contains(path, "/admin/p") || strings.Contains(path, "/account/s") || strings.Contains(path, "/account/d") || strings.Contains(path, "/account/f") || strings.HasSuffix(path, "/merge") {
-			continue // they need a form, or something of olga's: the tests of each ask
+			continue // they need a form, or an object of olga's; their own tests ask
 		}
 		of := fmt.Sprint(w.account("mia").ID)
 		if strings.HasPrefix(path, "/admin/tokens") {
@@ -77,11 +77,11 @@ func TestChangesThatAskFirst(t *testing.T) {
 		}
 	}
 	if n := w.entries(); n != before {
-		t.Errorf("asking changed something: %d rows", n-before)
+		t.Errorf("the question changed something: %d rows", n-before)
 	}
 }
 
-// A passkey will do instead of the password.
+// A passkey can be used instead of the password.
 func TestPasskeyInsteadOfPassword(t *testing.T) {
 	w := newTown(t)
 	olga, mia := w.browser().signIn("olga"), w.browser().signIn("mia")
@@ -96,7 +96,7 @@ func TestPasskeyInsteadOfPassword(t *testing.T) {
 		}
 	}
 
-	// Attack: a passkey of another account, one whose owner is not there, the answer to
+	// Attack: a passkey of another account, one without user verification, the response to
 	// another browser's challenge, and one for another purpose.
 	olga.wantPage(olga.post(signOut, answer(mias.Sign(t, olga.options(challenge, nil)))), 400, "not accepted")
 	olgas.Unverified = true

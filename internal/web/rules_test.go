@@ -10,7 +10,8 @@ import (
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// withRules is mia, who has a passkey, and rules for how she signs in, which olga set.
+// withRules returns mia's browser and passkey, after olga has set rules for how mia signs
+// in.
 func (w *fixture) withRules(rules url.Values) (mia *browser, phone *passkeytest.Key) {
 	w.Helper()
 	mia = w.browser().signIn("mia")
@@ -26,7 +27,7 @@ func (w *fixture) withRules(rules url.Values) (mia *browser, phone *passkeytest.
 	return mia, phone
 }
 
-// alone is the form of a change, with the answer of a passkey in it.
+// answered returns the form of a change with a passkey's response.
 func (b *browser) answered(key *passkeytest.Key, form url.Values) url.Values {
 	b.Helper()
 	all := url.Values{"answer": {string(key.Sign(b, b.options("/account/confirm/challenge", nil)))}}
@@ -36,8 +37,8 @@ func (b *browser) answered(key *passkeytest.Key, form url.Values) url.Values {
 	return all
 }
 
-// Attack: somebody has the password of an account that does not take it, and tries it
-// wherever the pages take one.
+// Attack: an attacker has the password of an account whose password is off, and tries it
+// wherever the pages accept one.
 func TestPasswordOffOnThePages(t *testing.T) {
 	w := newTown(t)
 	mia, phone := w.withRules(url.Values{"password-off": {"1"}})
@@ -47,11 +48,11 @@ func TestPasswordOffOnThePages(t *testing.T) {
 	b.wantPage(off, 401, "The name or the password is not right.")
 	wrong := b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {"wrong horse"}})
 	if off.text != wrong.text {
-		t.Errorf("the right password is answered by\n%s, and a wrong one by\n%s", off.text, wrong.text)
+		t.Errorf("the right password returns\n%s, and a wrong one\n%s", off.text, wrong.text)
 	}
 	b.wantAlone(phone, "")
 
-	// Forms ask for the passkey instead, and take the password no longer.
+	// Forms ask for the passkey instead, and no longer accept the password.
 	mia.wantPage(mia.get("/account/security"), 200, "only passkeys sign you in", "data-alone")
 	mia.wantNot(mia.get("/account/profile"), `name="current"`)
 	rename := url.Values{"username": {"mira"}}
@@ -73,7 +74,7 @@ func TestPasswordOffOnThePages(t *testing.T) {
 	mia.wantTo(mia.post("/account/passkeys/1/remove", mia.answered(phone, nil)), "/account/security?done=passkey-removed")
 }
 
-// A code does not stand for the passkey that an account takes.
+// A code does not replace the passkey that an account requires.
 func TestPasskeyRequiredOnThePages(t *testing.T) {
 	w := newTown(t)
 	_, phone := w.withRules(url.Values{"passkey-required": {"1"}})
@@ -93,7 +94,7 @@ func TestPasskeyRequiredOnThePages(t *testing.T) {
 	w.browser().wantAlone(phone, "")
 }
 
-// A rule that would leave no way to sign in is refused, with what to do.
+// A rule that would leave no way to sign in is rejected, and the error says what to do.
 func TestRulesNeedAPasskey(t *testing.T) {
 	w := newTown(t)
 	olga := w.browser().signIn("olga")
@@ -105,8 +106,8 @@ func TestRulesNeedAPasskey(t *testing.T) {
 	}
 }
 
-// A link for somebody whose account takes passkeys makes a new one, in place of the old
-// ones.
+// A reset link for an account that requires passkeys creates a passkey, which replaces the
+// old ones.
 func TestResetMakesAPasskey(t *testing.T) {
 	w := newTown(t)
 	_, lost := w.withRules(url.Values{"password-off": {"1"}})
@@ -131,15 +132,15 @@ func TestResetMakesAPasskey(t *testing.T) {
 	w.browser().wantAlone(lost, "not accepted")
 	w.browser().wantAlone(tablet, "")
 	if !w.account("mia").PasswordOff {
-		t.Error("the link lifts the rule")
+		t.Error("the link removes the rule")
 	}
 	again := w.browser()
 	again.get(link)
 	again.wantScript("/reset/passkey/challenge", nil, "", "used already")
 }
 
-// Attack: somebody who reads the e-mails of an account that takes a passkey has a link
-// for a new password sent.
+// Attack: an attacker who reads the e-mails of an account that requires a passkey requests
+// a link for a new password.
 func TestNoResetByMailForPasskeys(t *testing.T) {
 	w, inbox, _ := withMail(t, func(cfg *config) { cfg.FailedTries = 20 })
 	mia := w.browser().signIn("mia")
@@ -156,8 +157,8 @@ func TestNoResetByMailForPasskeys(t *testing.T) {
 	}
 }
 
-// Attack: the password of an admin is known, who needs a second factor and has none. It
-// leads to the page that sets one up, and nowhere else.
+// Attack: an attacker has the password of an admin who needs a second factor and has none.
+// The password opens only the page that sets one up.
 func TestOverdueAdmin(t *testing.T) {
 	w := newTown(t)
 	olga := w.browser().signIn("olga")
@@ -168,7 +169,7 @@ func TestOverdueAdmin(t *testing.T) {
 	mia.wantNot(mia.get("/account"), "Admins of this server need")
 
 	w.must(w.Accounts.SetAdminRule(t.Context(), operator, true, 0))
-	late := w.browser().signIn("olga") // as far as to set one up
+	late := w.browser().signIn("olga") // she can only set one up
 	open := map[string]bool{"/account/second-factor": true, "/account/second-factor/challenge": true, "/account/second-factor/guesses": true}
 	p := w.start(false)
 	for _, b := range []*browser{olga, late} {
@@ -195,7 +196,7 @@ func TestOverdueAdmin(t *testing.T) {
 	late.wantPage(late.get("/admin"), 200, "Overview")
 }
 
-// The rule for admins is changed on a page of its own, with the password.
+// The rule for admins is changed on its own page, with the password.
 func TestRuleForAdmins(t *testing.T) {
 	w := newTown(t)
 	olga := w.browser().signIn("olga")

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// wantWrong checks that a page has a problem in its summary and at a field, that the
-// one leads to the other, that the field describes itself by it, and that no password
-// is on the page.
+// wantWrong checks that a page has a problem in its summary and at a field. The summary
+// links to the field, the field is described by the problem, and the page contains no
+// password.
 func (b *browser) wantWrong(s seen, id, text string) {
 	b.Helper()
 	for _, part := range []string{
@@ -26,12 +26,12 @@ func (b *browser) wantWrong(s seen, id, text string) {
 		}
 	}
 	if n := strings.Count(s.text, `aria-invalid`); n != 1 {
-		b.Errorf("%s %s: %d fields are wrong", s.Request.Method, s.Request.URL, n)
+		b.Errorf("%s %s: %d fields are marked invalid", s.Request.Method, s.Request.URL, n)
 	}
 }
 
-// A problem stands at its field, in the form that was sent, and what was typed stays.
-// Passwords do not.
+// The page shows a problem at its field, in the submitted form. The form keeps what was
+// typed, except for passwords.
 func TestProblemsStandAtTheirField(t *testing.T) {
 	w := newTown(t)
 	w.enrol("noa")
@@ -75,8 +75,8 @@ func TestProblemsStandAtTheirField(t *testing.T) {
 	stranger.wantWrong(stranger.post("/auth/code", url.Values{"code": {"000000"}}), "auth-code-code", "The code is not right, or was used before.")
 }
 
-// All that is wrong with a form is named at once: in the summary, which has the focus and
-// leads to each field, and at the fields.
+// All problems of a form are shown together: in the summary, which has the focus and links
+// to each field, and at the fields.
 func TestSeveralProblemsAtOnce(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
@@ -100,7 +100,7 @@ func TestSeveralProblemsAtOnce(t *testing.T) {
 			b.wantPage(s, 400, `<a href="#`+id+`">`, `id="`+id+`-wrong"`)
 		}
 		if n := strings.Count(s.text, "aria-invalid"); n != len(row.wrong) || strings.Count(s.text, "autofocus") != 1 {
-			t.Errorf("POST %s: %d fields are wrong, want %d, with one focus:\n%s", row.path, n, len(row.wrong), s.text)
+			t.Errorf("POST %s: %d fields are marked invalid, want %d, with one focus:\n%s", row.path, n, len(row.wrong), s.text)
 		}
 	}
 }

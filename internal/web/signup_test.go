@@ -24,7 +24,7 @@ func TestSignUpPage(t *testing.T) {
 	}
 }
 
-// Attack: a link to the page that sends people on to another site.
+// Attack: a link to the page redirects users to another site.
 func TestSignUpStaysHere(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.SignUp = true })
 	w.people()
@@ -33,8 +33,8 @@ func TestSignUpStaysHere(t *testing.T) {
 	b.wantTo(b.post("/auth/sign-up", form), "/account")
 }
 
-// Without --sign-up there is no such page, and no link to it; nor is there one before
-// the first account, which is that of the server's owner.
+// Without --sign-up, there is no such page, and no link to it. There is none before the
+// first account either: that account belongs to the owner of the server.
 func TestNoSignUpPage(t *testing.T) {
 	off, empty := newTown(t), newFixture(t, func(c *config) { c.SignUp = true })
 	for name, w := range map[string]*fixture{"off": off, "no account": empty} {

@@ -11,8 +11,8 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// An admin's list of next steps ticks itself off as things come to be, and goes when
-// all are there.
+// An admin's list of next steps marks each step when it is done, and disappears when all
+// are done.
 func TestNextSteps(t *testing.T) {
 	w := newFixture(t, nil)
 	w.AddAdmin("olga")
@@ -41,7 +41,7 @@ func TestNextSteps(t *testing.T) {
 	}
 }
 
-// A copy of the database is remembered, and an old one is warned of.
+// The time of the last backup is stored, and there is a warning if it is old.
 func TestLastBackup(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	cfg := core.Config{Dir: dir, KeyFile: filepath.Join(dir, "key"), Self: &source.Self{MachineIdentifier: "self"}, Now: func() time.Time { return now }}
@@ -71,7 +71,7 @@ func TestWarnings(t *testing.T) {
 	b.reads("/admin?span=week", "The last week", "Sign-ins in the last week: 1 in all", "Refusals in the last week: 101 in all, at most 101 in two hours")
 }
 
-// Admins rename others, make them admins, and members again.
+// Admins rename other accounts, promote them and demote them.
 func TestAdminChangesRoles(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
@@ -81,15 +81,15 @@ func TestAdminChangesRoles(t *testing.T) {
 		"admin-accounts-2-rename-username", "An account with this name or e-mail exists already.")
 	b.confirms("/admin/accounts/2/promote", "/admin/accounts/2?done=promoted")
 	if !w.account("maria").Admin {
-		t.Error("maria is no admin")
+		t.Error("maria is not an admin")
 	}
 	b.confirms("/admin/accounts/2/demote", "/admin/accounts/2?done=demoted")
 	if w.account("maria").Admin {
-		t.Error("maria is an admin still")
+		t.Error("maria is still an admin")
 	}
 }
 
-// Every page for signed-in users says which server this is.
+// Every page for signed-in users names the server.
 func TestServerOnEveryPage(t *testing.T) {
 	w := newFixture(t, func(c *config) {
 		c.Self.Name = "The attic"

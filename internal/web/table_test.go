@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/pages.txt from the features")
 
-// The features list their own pages. testdata/pages.txt is the whole table on
-// one screen, so that a reviewer sees who may open a new page.
+// The features list their own pages. testdata/pages.txt is the whole table in one place, so
+// that a reviewer sees who may open a new page.
 func TestTable(t *testing.T) {
 	const file = "testdata/pages.txt"
 	var table strings.Builder
@@ -34,7 +34,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// visitors is who may open a page.
+// visitors returns who may open a page.
 func visitors(row web.Row) string {
 	switch {
 	case row.Admin:

@@ -14,13 +14,13 @@ import (
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// speaking are the packages whose errors people read on the pages.
+// speaking are the packages whose errors users see on the pages.
 var speaking = []string{
 	".", "../account", "../adminkey", "../audit", "../guard", "../origin", "../passkey", "../pin", "../session", "../source", "../token", "../device", "../fault", "../friend", "../home", "../invite", "../mail", "../webhook",
 }
 
-// inCode are the texts in the code of the speaking packages: the formats of phrases and
-// of faults, and those that tables of this package have.
+// inCode returns the texts in the code of the speaking packages: the formats of phrases and
+// faults, and the texts in tables of this package.
 func inCode(t *testing.T) map[string]bool {
 	t.Helper()
 	texts := make(map[string]bool)
@@ -84,15 +84,15 @@ func addCall(texts map[string]bool, call *ast.CallExpr) {
 		}
 	case "fault.New", "fault.Invalidf":
 		texts[text(1)] = true
-	case "broken": // of the audit log
+	case "broken": // a function of the audit log
 		texts[text(1)] = true
 	case "fault.WithField":
 		texts[text(2)] = true
 	}
 }
 
-// constant returns the text of constants that are added; empty if it is another
-// expression.
+// constant returns the text of a constant, or of a sum of constants. It returns "" for
+// other expressions.
 func constant(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -108,9 +108,8 @@ func constant(e ast.Expr) string {
 	return ""
 }
 
-// Every text of the pages is in the catalogue of every other language, and no
-// catalogue has a text that the pages do not: a change of a text in English is a
-// change of its translations.
+// Every text of the pages is in the catalogue of every other language, and no catalogue has
+// other texts. A changed English text therefore needs new translations.
 func TestCatalogues(t *testing.T) {
 	texts := inCode(t)
 	units, err := web.Units()
@@ -137,18 +136,17 @@ func TestCatalogues(t *testing.T) {
 		}
 		for _, text := range slices.Sorted(maps.Keys(catalogue)) {
 			if !texts[text] {
-				t.Errorf("%s has a text that no page has:\n%s", tag, text)
+				t.Errorf("%s has a text that is on no page:\n%s", tag, text)
 			}
 		}
 	}
 }
 
-// verbs are what a text fills in and the actions and tags that it has, in order of
-// their names.
+// verbs returns the verbs, actions and tags of a text, in the order of their names.
 func verbs(text string) (list []string) {
 	for _, found := range web.Filled.FindAllString(text, -1) {
 		if found == "{{else}}" {
-			continue // another language may have one ending, or two
+			continue // another language may have one plural ending, or two
 		}
 		list = append(list, web.Numbered.ReplaceAllString(found, "%"))
 	}
@@ -156,7 +154,7 @@ func verbs(text string) (list []string) {
 	return list
 }
 
-// What translates nothing changes nothing of a template but the space between words.
+// A translation that changes no text changes only white space in a template.
 func TestUntranslatedTemplatesStay(t *testing.T) {
 	templates, err := web.Templates()
 	if err != nil || len(templates) < 20 {
@@ -171,8 +169,8 @@ func TestUntranslatedTemplatesStay(t *testing.T) {
 
 func oneSpace(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// Sentences are units as a whole, with what is in them; blocks and open conditions are
-// not.
+// A sentence is one unit, with its inline elements. Blocks and open conditions are not part
+// of it.
 func TestUnits(t *testing.T) {
 	for source, want := range map[string][]string{
 		`<p>Hello, <a href="/x">you</a>.</p>`:                        {`Hello, <a href="/x">you</a>.`},

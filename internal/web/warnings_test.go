@@ -37,7 +37,7 @@ func certificateUntil(t *testing.T, end time.Time) (file string) {
 	return file
 }
 
-// Admins see it before the certificate expires.
+// Admins see a warning before the certificate expires.
 func TestCertificateWarning(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, test := range map[string]struct {
@@ -56,7 +56,7 @@ func TestCertificateWarning(t *testing.T) {
 			w.people()
 			page := w.browser().signIn("olga").reads("/admin", test.want)
 			if test.want == "" && strings.Contains(page, "The certificate") {
-				t.Error("there is a warning")
+				t.Error("there is a warning about a valid certificate")
 			}
 		})
 	}
@@ -65,10 +65,10 @@ func TestCertificateWarning(t *testing.T) {
 	w.browser().signIn("olga").reads("/admin", "The certificate file cannot be read")
 }
 
-// Admins see that the disk is nearly full.
+// Admins see a warning if the disk is nearly full.
 func TestDiskWarning(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		return // it needs a file system without room
+		return // only Linux has /proc, which has no free space
 	}
 	for folder, want := range map[string]bool{"/proc": true, "": false, "/missing": false} {
 		w := newFixture(t, func(c *config) { c.Server.Machine.Folder = folder })
@@ -80,7 +80,7 @@ func TestDiskWarning(t *testing.T) {
 	}
 }
 
-// A clock that was set back makes codes of second factors wrong.
+// A clock that was set back makes the codes of second factors wrong.
 func TestClockWarning(t *testing.T) {
 	now := time.Now()
 	w := newFixture(t, func(c *config) { c.Now = func() time.Time { return now } })
@@ -88,13 +88,13 @@ func TestClockWarning(t *testing.T) {
 	b := w.browser().signIn("olga")
 	const warning = "The clock of the server was set back"
 	if strings.Contains(b.reads("/admin"), warning) {
-		t.Error("there is a warning before it was")
+		t.Error("there is a warning before the clock was set back")
 	}
 	now = now.Add(-5 * time.Minute)
 	b.reads("/admin", warning)
 }
 
-// A warning goes when what it warns of is over, without a new start of the server.
+// A warning disappears when its cause is gone, without a restart of the server.
 func TestWarningsVanish(t *testing.T) {
 	const day = 24 * time.Hour
 	now, dir := time.Now(), t.TempDir()
@@ -122,7 +122,7 @@ func TestWarningsVanish(t *testing.T) {
 		"certificate": "The certificate of the server expires", "disk": "The disk with the data is nearly full",
 	}
 	if runtime.GOOS != "linux" {
-		delete(texts, "disk") // it needs a file system without room
+		delete(texts, "disk") // it needs a full file system
 	}
 	shown := func(want ...string) {
 		t.Helper()
@@ -149,11 +149,12 @@ func TestWarningsVanish(t *testing.T) {
 	shown("factor", "refusals")
 	w.enrol("olga")
 	shown("refusals")
-	now = now.Add(76 * time.Minute) // a quarter of an hour counts as a whole
+	now = now.Add(76 * time.Minute) // each quarter of an hour counts in full
 	shown()
 }
 
-// The overview lists the unknown paths that clients requested, without possible secrets.
+// The overview lists the unknown paths that clients requested, without anything that may be
+// a secret.
 func TestMissedPaths(t *testing.T) {
 	paths := missed.New(nil)
 	w := newFixture(t, func(c *config) { c.Server.Missed = paths })

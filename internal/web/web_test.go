@@ -30,7 +30,7 @@ import (
 
 const password = coretest.Password
 
-// operator is who changes things beside the browsers.
+// operator is the actor of changes outside the browsers.
 var operator = audit.Actor{Name: "operator"}
 
 // fixture is a complete server with a database in memory. Browsers reach it at base.
@@ -43,11 +43,11 @@ type fixture struct {
 	tls     bool
 }
 
-// config is what a test changes of the services and of the server.
+// config is what a test can change in the configuration of the services and of the server.
 type config struct {
 	core.Config
 	Server server.Config
-	// Mail makes what sends e-mails. Nil: none are sent.
+	// Mail creates the sender of e-mails. If it is nil, none are sent.
 	Mail func(*core.Core) *mail.Sender
 }
 
@@ -85,7 +85,7 @@ func startFixture(t *testing.T, tls bool, change func(*config)) *fixture {
 	return &fixture{t, c, srv, scheme + "://localhost:" + port, address, tls}
 }
 
-// newTown is a fixture with an admin, olga, and two others, mia and noa.
+// newTown returns a fixture with an admin, olga, and two members, mia and noa.
 func newTown(t *testing.T) *fixture {
 	t.Helper()
 	w := newFixture(t, nil)
@@ -158,7 +158,7 @@ type seen struct {
 	text string
 }
 
-// location is where a redirect leads.
+// location is the target of a redirect.
 func (s seen) location() string { return s.Header.Get("Location") }
 
 func (b *browser) do(method, path string, form url.Values, header http.Header) seen {
@@ -179,8 +179,8 @@ func (b *browser) do(method, path string, form url.Values, header http.Header) s
 	return seen{res, isolating.Replace(string(text))}
 }
 
-// isolating takes the elements away that keep the letters of a name from turning round
-// what is beside it.
+// isolating removes the elements that isolate the direction of a name from the text around
+// it.
 var isolating = strings.NewReplacer("<bdi>", "", "</bdi>", "")
 
 func (b *browser) get(path string) seen {
@@ -188,7 +188,7 @@ func (b *browser) get(path string) seen {
 	return b.do(http.MethodGet, path, nil, http.Header{})
 }
 
-// post submits a form as our own pages do.
+// post submits a form like the server's own pages do.
 func (b *browser) post(path string, form url.Values) seen {
 	b.Helper()
 	return b.do(http.MethodPost, path, form, http.Header{"Origin": {b.base}, "Sec-Fetch-Site": {"same-origin"}})
@@ -207,7 +207,7 @@ func (b *browser) wantPage(s seen, status int, texts ...string) {
 	}
 }
 
-// wantNot checks that a page has none of some texts.
+// wantNot checks that a page contains none of the texts.
 func (b *browser) wantNot(s seen, texts ...string) {
 	b.Helper()
 	if s.StatusCode >= 300 {
@@ -220,7 +220,7 @@ func (b *browser) wantNot(s seen, texts ...string) {
 	}
 }
 
-// linkedPath is where a browser is sent that has linked a device, with any number.
+// linkedPath is the prefix of where a browser is sent after linking a device.
 const linkedPath = "/auth/done?device="
 
 // wantTo checks that a response redirects to a path.
@@ -271,7 +271,7 @@ func (w *fixture) code(seed plexauth.Secret) string {
 	return code
 }
 
-// start creates a PIN as a television would.
+// start creates a PIN like a television.
 func (w *fixture) start(strong bool) pin.PIN {
 	w.Helper()
 	p, err := w.PINs.Start(w.Context(), device.Device{
@@ -281,8 +281,8 @@ func (w *fixture) start(strong bool) pin.PIN {
 	return p
 }
 
-// token polls the PIN. It returns an empty token while the PIN waits, and gone if
-// the PIN does not exist any more.
+// token polls the PIN. The token is empty while the PIN is pending. gone reports whether
+// the PIN no longer exists.
 func (w *fixture) token(p pin.PIN) (token plexauth.Secret, gone bool) {
 	w.Helper()
 	_, token, err := w.PINs.Get(w.Context(), p.ID, "tv", "192.0.2.7")
@@ -313,14 +313,14 @@ func TestSetUp(t *testing.T) {
 		b.wantPage(page, 400, `<a href="#setup-`+wrong+`">`, `<p class="wrong" id="setup-`+wrong+`-wrong">`)
 		found := field.FindAllStringSubmatch(page.text, -1)
 		if len(found) != 1 || found[0][1] != wrong || strings.Count(page.text, "autofocus") != 1 {
-			t.Errorf("of a wrong %s, the page says it of %q:\n%s", wrong, found, page.text)
+			t.Errorf("the wrong field is %s, and the page marks %q:\n%s", wrong, found, page.text)
 		}
 	}
 	form := url.Values{"username": {"olga"}, "password": {password}}
 	b.wantTo(b.post("/setup", form), "/account")
 	b.wantPage(b.get("/account"), 200, "olga")
 	if !w.account("olga").Admin {
-		t.Error("the first account is no admin's")
+		t.Error("the first account is not an admin")
 	}
 	// The link works once.
 	b = w.browser()
@@ -339,7 +339,7 @@ func TestSignInAndOut(t *testing.T) {
 	unknown := b.post("/auth/sign-in", url.Values{"login": {"nobody"}, "password": {password}})
 	b.wantPage(unknown, 401, "The name or the password is not right.")
 	if b.cookie(sessionCookie, "/") != "" {
-		t.Error("a wrong password gives a session")
+		t.Error("a wrong password creates a session")
 	}
 	b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"MIA@example.org"}, "password": {password}, "next": {"/link"}}), "/link")
 	b.wantPage(b.get("/account"), 200, "mia")
@@ -363,8 +363,8 @@ func (b *browser) keep(name, value string) {
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
 }
 
-// Attack: an attacker plants a session cookie in a browser. Signing in revokes the
-// browser's session and sets a new cookie, so that the planted one is invalid.
+// Attack: an attacker plants a session cookie in a browser. A sign-in revokes the browser's
+// session and sets a new cookie, so the planted one is invalid.
 func TestSessionFixation(t *testing.T) {
 	w := newTown(t)
 	planted := w.browser().signIn("noa").cookie(sessionCookie, "/")
@@ -372,7 +372,7 @@ func TestSessionFixation(t *testing.T) {
 	b.keep(sessionCookie, planted)
 	b.signIn("mia")
 	if b.cookie(sessionCookie, "/") == planted {
-		t.Error("the cookie stays")
+		t.Error("the cookie did not change")
 	}
 	thief := w.browser()
 	thief.keep(sessionCookie, planted)
@@ -389,7 +389,7 @@ func TestTooManyWrongPasswords(t *testing.T) {
 	b.wantPage(b.post("/auth/sign-in", wrong), 401, "Too many failed tries. Wait a minute, then try again.")
 }
 
-// Attack: an attacker with the password guesses backup codes after it.
+// Attack: an attacker who has the password guesses backup codes.
 func TestWrongBackupCodesAreCounted(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.FailedTries = 3 })
 	w.people()
@@ -402,7 +402,7 @@ func TestWrongBackupCodesAreCounted(t *testing.T) {
 	b.wantPage(b.post("/auth/sign-in", guess), 401, "Too many failed tries. Wait a minute, then try again.")
 	rows, err := w.Audit.List(w.Context(), audit.Query{Events: []audit.Kind{audit.SignInRefused}})
 	if err != nil || len(rows) != 3 {
-		t.Errorf("the audit log tells of %d, %v, want 3", len(rows), err)
+		t.Errorf("the audit log has %d, %v, want 3", len(rows), err)
 	}
 }
 
@@ -418,11 +418,11 @@ func TestSecondStep(t *testing.T) {
 	half()
 	first := b.cookie(sessionCookie, "/")
 
-	// Attack: an attacker with the password skips the second factor.
+	// Attack: an attacker who has the password skips the second factor.
 	for _, row := range rows(t) {
 		if row.SignedIn {
 			if s := b.do(row.Method, row.Path, nil, http.Header{"Sec-Fetch-Site": {"same-origin"}}); !strings.HasPrefix(s.location(), "/auth?next=") {
-				t.Errorf("half-way, %s %s is answered by %d to %q", row.Method, row.Path, s.StatusCode, s.location())
+				t.Errorf("after the first step, %s %s returns %d to %q", row.Method, row.Path, s.StatusCode, s.location())
 			}
 		}
 	}
@@ -434,7 +434,8 @@ func TestSecondStep(t *testing.T) {
 	b.wantTo(b.post("/auth/code", url.Values{"code": {code[:3] + " " + code[3:]}, "next": {"/link"}}), "/link")
 	b.wantPage(b.get("/account"), 200, "10 backup codes are left")
 
-	// Attack: the first cookie was copied, and is used when the session is complete.
+	// Attack: the cookie of the first step was copied, and is used when the session is
+	// complete.
 	thief := w.browser()
 	thief.keep(sessionCookie, first)
 	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
@@ -462,7 +463,7 @@ func TestConsent(t *testing.T) {
 	b.wantPage(b.get("/auth?clientID=another&code="+tv.Code), 404, "This code was used already, has expired or was mistyped")
 	b.wantPage(b.get("/auth?code=nothing"), 404, "This code was used already, has expired or was mistyped")
 	if token, gone := w.token(tv); token != "" || gone {
-		t.Error("looking at the page linked or ended the PIN")
+		t.Error("opening the page linked or deleted the PIN")
 	}
 	form := url.Values{"code": {tv.Code}, "clientID": {"tv"}, "decision": {"allow"}}
 	b.wantTo(b.post("/auth/consent", form), linkedPath)
@@ -473,10 +474,10 @@ func TestConsent(t *testing.T) {
 	}
 	b.wantPage(b.get("/account/devices"), 200, "Player & Co", "Living room")
 	b.wantPage(b.get("/account/sign-ins"), 200, "A device was signed in by its code")
-	b.wantPage(b.post("/auth/consent", form), 404) // a PIN is linked once
+	b.wantPage(b.post("/auth/consent", form), 404) // a PIN can be linked only once
 }
 
-// The user who allowed a sign-in can undo it, and a second click says that it is undone.
+// The user who allowed a sign-in can undo it. A second click reports that it was undone.
 func TestUndo(t *testing.T) {
 	w := newTown(t)
 	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
@@ -486,11 +487,11 @@ func TestUndo(t *testing.T) {
 		t.Fatal("the television has no token")
 	}
 	const undo, gone = "/account/devices/1/revoke", "This device is not signed in with your account, or not any more."
-	// Attack: another person undoes it.
+	// Attack: another user undoes it.
 	noa.wantPage(noa.get("/auth/done?device=1"), 404, gone)
 	noa.wantPage(noa.post(undo, url.Values{"sure": {"1"}}), 404, gone)
 	if len(w.tokens(w.account("mia").ID)) != 1 {
-		t.Fatal("another person has signed the device out")
+		t.Fatal("another user has signed the device out")
 	}
 	mia.sends(undo, "/account/devices?done=device", "sure", "1")
 	mia.wantPage(mia.post(undo, url.Values{"sure": {"1"}}), 404, gone)
@@ -501,7 +502,7 @@ func TestUndo(t *testing.T) {
 	}
 }
 
-// Programs need not say what they are. The page names them by what they do say.
+// Programs may send no name. The page identifies them by what they do send.
 func TestDevicesWithoutAName(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -529,7 +530,7 @@ func TestRefuse(t *testing.T) {
 		b.wantTo(b.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {decision}}), "/auth/refused")
 		b.wantPage(b.get("/auth/refused"), 200, "Denied")
 		if token, gone := w.token(tv); token != "" || !gone {
-			t.Errorf("decision %q: the PIN still waits, or has a token", decision)
+			t.Errorf("decision %q: the PIN is still pending, or has a token", decision)
 		}
 	}
 	b.wantPage(b.get("/account/sign-ins"), 200, "You refused a device")
@@ -549,7 +550,7 @@ func TestLink(t *testing.T) {
 	b.wantPage(b.get("/auth?code="+tv.Code), 200, tv.Code, "Living room")
 }
 
-// Some programs end the paths of their links with a slash.
+// The links of some programs have a trailing slash.
 func TestSlashAtTheEnd(t *testing.T) {
 	b := newTown(t).browser()
 	for path, want := range map[string]string{
@@ -617,7 +618,7 @@ func TestRevoke(t *testing.T) {
 	other.signIn("mia")
 	w.program("mia")
 	if page := b.asks("/account/revoke-others"); !strings.Contains(page, "1 device or program, with 1 token") || !strings.Contains(page, "1 other browser") {
-		t.Errorf("the question does not say what ends:\n%s", page)
+		t.Errorf("the confirmation page does not list what is revoked:\n%s", page)
 	}
 	b.confirms("/account/revoke-others", "/account/devices?done=others")
 	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
@@ -637,7 +638,7 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-// Attack: HTML in a field that a page shows. Every field is shown as text.
+// Attack: HTML in the fields that pages show. Every field is shown as text.
 func TestMarkupIsText(t *testing.T) {
 	w := newTown(t)
 	const evil = `"><script>alert(1)</script>`
@@ -658,13 +659,13 @@ func TestMarkupIsText(t *testing.T) {
 	)
 	for _, s := range answers {
 		if strings.Contains(s.text, "<script>") {
-			t.Errorf("%s %s: the page has a script of a stranger's:\n%s", s.Request.Method, s.Request.URL, s.text)
+			t.Errorf("%s %s: the page has a foreign script:\n%s", s.Request.Method, s.Request.URL, s.text)
 		}
 	}
 }
 
-// Attack: a guesser tries the commonest passwords first. They are rejected at
-// set-up, for a new account, at a change and when an admin sets another one.
+// Attack: a guesser tries the most common passwords first. They are rejected at set-up, for
+// a new account, when a user changes a password, and when an admin sets one.
 func TestCommonPasswords(t *testing.T) {
 	const text = "one of the commonest"
 	empty := newFixture(t, nil)

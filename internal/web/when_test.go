@@ -22,13 +22,13 @@ func TestAgo(t *testing.T) {
 			t.Errorf("%s ago is %q, want %q", past, got, text)
 		}
 	}
-	if got := web.Ago(now, now.Add(time.Hour)).String(); got != "just now" { // a clock was set back
+	if got := web.Ago(now, now.Add(time.Hour)).String(); got != "just now" { // the clock was set back
 		t.Errorf("in the future is %q", got)
 	}
 }
 
-// Whatever zone the computer of the server is in, every time on a page is in UTC. A script
-// replaces it by that of the visitor's zone, so no time is outside of what the script finds.
+// Every time on a page is in UTC, whatever the server's time zone. A script converts it to
+// the visitor's zone, so the script must find every time.
 func TestOneTimeZone(t *testing.T) {
 	zone := time.FixedZone("Somewhere", 5*3600+30*60)
 	w := newFixture(t, func(c *config) { c.Now = func() time.Time { return time.Now().In(zone) } })
@@ -51,7 +51,7 @@ func TestOneTimeZone(t *testing.T) {
 	}
 	var (
 		found   = regexp.MustCompile(`<time datetime="([^"]*)">([^<]*)</time>|data-at="([^"]*)">([^<]*): \d+<|data-label-at="([^"]*)" data-label-text="([^"]*)"`)
-		label   = regexp.MustCompile(`aria-label="[^"]*"`) // its time stands in data-label-text
+		label   = regexp.MustCompile(`aria-label="[^"]*"`) // its time is in data-label-text
 		written = regexp.MustCompile(`\b\d\d:\d\d\b|\b20\d\d\b`)
 		times   int
 	)
@@ -83,7 +83,7 @@ func TestOneTimeZone(t *testing.T) {
 	}
 }
 
-// A program cannot end the quotation that its name stands in, nor push the rest of a
+// A program's name cannot close the quotation marks around it, or push the rest of the
 // sentence off the page.
 func TestClaim(t *testing.T) {
 	for text, want := range map[string]string{
