@@ -8,8 +8,8 @@ import (
 	"github.com/usher-auth/usher/internal/httpd"
 )
 
-// A proxy passes the path on or takes it away. What only begins like the path is
-// another site's, and an encoded slash stays one.
+// A proxy may pass the path on or remove it. A path that only begins with the same
+// characters belongs to another site. An encoded slash stays encoded.
 func TestBelow(t *testing.T) {
 	for _, c := range []struct{ path, asked, want, raw string }{
 		{"", "/usher/link", "/usher/link", ""},
@@ -39,7 +39,7 @@ func TestBelow(t *testing.T) {
 			t.Errorf("below %q, %s is %q (%q) with the query %q, want %q (%q)", c.path, c.asked, got, raw, query, c.want, c.raw)
 		}
 		if *r.URL != before {
-			t.Errorf("%s was changed for the caller", c.asked)
+			t.Errorf("the request for %s was changed for the caller", c.asked)
 		}
 	}
 }

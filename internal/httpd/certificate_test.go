@@ -51,8 +51,8 @@ func newPair(t *testing.T, serial int64) pair {
 	}
 }
 
-// write writes a file of PEM, with a time that no file before had: several
-// writes of a test may be within what the file system tells apart.
+// write writes a PEM file, and sets a modification time that no earlier write had: writes
+// that follow one another may be too close for the file system to tell apart.
 func write(t *testing.T, path string, text []byte, at time.Time) {
 	t.Helper()
 	if err := os.WriteFile(path, text, 0o600); err != nil {
@@ -63,8 +63,8 @@ func write(t *testing.T, path string, text []byte, at time.Time) {
 	}
 }
 
-// A renewed certificate is answered with soon, over HTTP/2 as before it, while
-// the server runs on.
+// A renewed certificate is used soon, over HTTP/2 as before, without a restart of the
+// server.
 func TestServeTakesTheRenewedCertificate(t *testing.T) {
 	dir := t.TempDir()
 	files := &httpd.Certificate{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
@@ -86,7 +86,7 @@ func TestServeTakesTheRenewedCertificate(t *testing.T) {
 	go func() {
 		done <- httpd.Serve(ctx, httpd.NewServer(handler, slog.New(slog.DiscardHandler)), ln, httpd.Serving{Certificate: files, Grace: time.Second})
 	}()
-	// ask makes a connection of its own and reports what it is answered with.
+	// ask opens a new connection, and returns the serial number of its certificate.
 	ask := func() (serial int64) {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 		defer transport.CloseIdleConnections()
@@ -106,12 +106,12 @@ func TestServeTakesTheRenewedCertificate(t *testing.T) {
 	put(newPair(t, 2))
 	for until := time.Now().Add(10 * time.Second); ask() != 2; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatal("the certificate is not the renewed one after 10 s")
+			t.Fatal("the renewed certificate is not in use after 10 s")
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Errorf("Serve gives %v", err)
+		t.Errorf("Serve returned %v", err)
 	}
 }
 
@@ -153,11 +153,11 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 				for range 5 {
 					time.Sleep(time.Second)
 					if got := get(); got != 1 {
-						t.Errorf("got the serial number %d, want the one before", got)
+						t.Errorf("got the serial number %d, want the previous one", got)
 					}
 				}
 				if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), c.says) {
-					t.Errorf("want one error that says %q, got\n%s", c.says, &log)
+					t.Errorf("want one error that contains %q, got\n%s", c.says, &log)
 				}
 
 				write(t, cert, next.cert, now.Add(2*time.Second))
@@ -173,7 +173,7 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 				write(t, key, nil, now.Add(3*time.Second))
 				time.Sleep(time.Second)
 				if got, n := get(), strings.Count(log.String(), "level=ERROR"); got != 2 || n != 2 {
-					t.Errorf("after the next trouble: serial number %d and %d errors", got, n)
+					t.Errorf("after the next problem: serial number %d and %d errors", got, n)
 				}
 			})
 		})
@@ -202,7 +202,7 @@ func TestCertificateIsLookedAtOnceASecond(t *testing.T) {
 	})
 }
 
-// opened opens files, and returns what gives the serial number in use.
+// opened opens files, and returns a function that returns the serial number in use.
 func opened(t *testing.T, files *httpd.Certificate) func() int64 {
 	t.Helper()
 	get, err := httpd.OpenCertificate(files)

@@ -23,7 +23,7 @@ import (
 	"github.com/usher-auth/usher/internal/httpd"
 )
 
-// lobby is a listener whose connections come from any address.
+// lobby is a listener for connections from arbitrary addresses.
 type lobby struct{ waiting chan net.Conn }
 
 func (l lobby) Accept() (net.Conn, error) {
@@ -37,7 +37,7 @@ func (l lobby) Accept() (net.Conn, error) {
 func (l lobby) Close() error   { return nil }
 func (l lobby) Addr() net.Addr { return &net.TCPAddr{} }
 
-// visitor is one end of a connection from an address.
+// visitor is the server's end of a connection from an address.
 type visitor struct {
 	net.Conn
 	from net.Addr
@@ -51,8 +51,8 @@ type guest struct {
 	in *bufio.Reader
 }
 
-// crowd is a server with bounds, in a bubble of time. /slow answers when it is told
-// to.
+// crowd is a server with limits, in a bubble of synctest. /slow answers when the test lets
+// it.
 type crowd struct {
 	t    *testing.T
 	door lobby
@@ -131,8 +131,8 @@ func countOpen(list []guest) (n int) {
 	return n
 }
 
-// Attack: one network opens connections without end and sends nothing. It gets the
-// places of its own connections only, and everyone else is served.
+// Attack: one network opens connections without limit and sends nothing. It only replaces
+// its own connections, and everyone else is served.
 func TestIdleConnectionsOfOneNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, httpd.Serving{Bounds: httpd.Bounds{All: 64, Network: 32}})
@@ -155,13 +155,13 @@ func TestIdleConnectionsOfOneNetwork(t *testing.T) {
 		}
 		for i := range 40 {
 			if err := c.enter(fmt.Sprintf("203.0.113.%d", i)).ask("/"); err != nil {
-				t.Errorf("network %d after the crowd: %v", i, err)
+				t.Errorf("network %d after the flood: %v", i, err)
 			}
 		}
 	})
 }
 
-// A network of IPv6 is 64 bits.
+// An IPv6 network has a 64-bit prefix.
 func TestNetworkOfIPv6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, httpd.Serving{Bounds: httpd.Bounds{All: 64, Network: 8}})
@@ -175,8 +175,8 @@ func TestNetworkOfIPv6(t *testing.T) {
 	})
 }
 
-// Connections that wait for a request go first, the longest wait first, and those
-// in a request last.
+// Connections that wait for a request are closed first, the longest wait first. Those with
+// a request in progress are closed last.
 func TestIdleConnectionsGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, httpd.Serving{Bounds: httpd.Bounds{All: 4, Network: 3}})
@@ -193,7 +193,7 @@ func TestIdleConnectionsGoFirst(t *testing.T) {
 		}
 		next := c.enter("192.0.2.1")
 		if old.open() || !fresh.open() || !next.open() {
-			t.Errorf("open are: the oldest %v, a younger %v, the new one %v; want all but the oldest",
+			t.Errorf("open: the oldest %v, a younger one %v, the new one %v; want all but the oldest",
 				old.open(), fresh.open(), next.open())
 		}
 		close(c.slow)
@@ -203,14 +203,14 @@ func TestIdleConnectionsGoFirst(t *testing.T) {
 	})
 }
 
-// Attack: one network fills its places with requests that never end. It cannot take
-// more, and of a full server it loses one to each network that has fewer.
+// Attack: one network fills its share with requests that never end. It cannot get more
+// connections. When the server is full, it loses one to each network that has fewer.
 func TestBusyConnectionsOfOneNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, httpd.Serving{Bounds: httpd.Bounds{All: 8, Network: 6}})
 		slow := func(from string) guest {
 			g := c.enter(from)
-			_ = g.send("/slow") // one that was closed at once
+			_ = g.send("/slow") // a connection that was closed immediately
 			synctest.Wait()
 			return g
 		}
@@ -224,7 +224,7 @@ func TestBusyConnectionsOfOneNetwork(t *testing.T) {
 		slow("192.0.2.1")
 		slow("192.0.2.2")
 		if err := c.enter("192.0.2.3").ask("/"); err != nil {
-			t.Errorf("a network with nothing is turned away from a full server: %v", err)
+			t.Errorf("a full server rejects a network without connections: %v", err)
 		}
 		if n := countOpen(crowd); n != 5 {
 			t.Errorf("%d connections of the largest network are open, want 5", n)
@@ -232,8 +232,8 @@ func TestBusyConnectionsOfOneNetwork(t *testing.T) {
 	})
 }
 
-// The connections of many people come from a proxy: its network has no bound, and it
-// loses none that are in a request.
+// A proxy's connections belong to many users. Its network has no limit, and loses no
+// connection with a request in progress.
 func TestConnectionsOfAProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, httpd.Serving{Bounds: httpd.Bounds{
@@ -273,7 +273,7 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// TLS, and HTTP/2 in it, has the same bounds.
+// TLS connections, with HTTP/2 too, have the same limits.
 func TestConnectionsOverTLS(t *testing.T) {
 	dir := t.TempDir()
 	files := &httpd.Certificate{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
@@ -317,11 +317,11 @@ func TestConnectionsOverTLS(t *testing.T) {
 		open = append(open, conn)
 	}
 	for h2, proto := range map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"} {
-		for range 100 { // each stays open and idle
+		for range 100 { // each connection stays open and idle
 			tr := transport(h2)
 			defer tr.CloseIdleConnections()
 			if got := get(tr); got != proto {
-				t.Fatalf("the answer is by %q, want %q", got, proto)
+				t.Fatalf("the answer used %q, want %q", got, proto)
 			}
 		}
 	}
@@ -339,6 +339,6 @@ func TestConnectionsOverTLS(t *testing.T) {
 	cancel()
 	<-ended
 	if !strings.Contains(log.String(), "too many connections") {
-		t.Errorf("the log says nothing of it: %q", log.String())
+		t.Errorf("the log does not mention it: %q", log.String())
 	}
 }

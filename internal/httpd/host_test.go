@@ -27,8 +27,8 @@ func TestLimitHost(t *testing.T) {
 	}
 }
 
-// Attack: DNS rebinding. A page of evil.example lets its name point here, and reads
-// what has no sign-in.
+// Attack: DNS rebinding. A page of evil.example points its name to this server, and reads
+// paths that need no sign-in.
 func TestKnownHost(t *testing.T) {
 	h := httpd.KnownHost([]string{"usher.example.org"}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for host, want := range map[string]int{

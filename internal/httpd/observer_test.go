@@ -53,8 +53,7 @@ func TestObserverLogsAndCounts(t *testing.T) {
 	}
 }
 
-// Attack: a client puts a secret, or text that forges a line, where an operator
-// reads it.
+// Attack: a client puts a secret, or text that forges a line, into the log or the metrics.
 func TestObserverShowsNothingThatWasSent(t *testing.T) {
 	line, metrics := observed(t, "SECRET", "/secret?X-Plex-Token=secret", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "secret", http.StatusNotFound)
@@ -65,7 +64,7 @@ func TestObserverShowsNothingThatWasSent(t *testing.T) {
 	}
 	for where, shown := range map[string]string{"log": string(text), "metrics": metrics} {
 		if strings.Contains(strings.ToLower(shown), "secret") {
-			t.Errorf("the %s shows what was sent: %s", where, shown)
+			t.Errorf("the %s contains what was sent: %s", where, shown)
 		}
 	}
 	if line["method"] != "other" {
@@ -73,7 +72,7 @@ func TestObserverShowsNothingThatWasSent(t *testing.T) {
 	}
 }
 
-// The level says how much of an operator's attention an answer deserves.
+// The level says how much attention an answer needs from an operator.
 func TestObserverLevels(t *testing.T) {
 	for status, want := range map[int]string{200: "INFO", 404: "INFO", 500: "ERROR", 503: "WARN"} {
 		line, _ := observed(t, "GET", "/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })

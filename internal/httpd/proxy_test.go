@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/httpd"
 )
 
-// Where a request comes from, with proxies at 10.0.0.0/8 and ::1.
+// The address of a request, with proxies at 10.0.0.0/8 and ::1.
 func TestBehindProxies(t *testing.T) {
 	var proxies []netip.Prefix
 	for _, text := range []string{"10.0.0.0/8", "::1"} {
@@ -59,19 +59,19 @@ func TestBehindProxies(t *testing.T) {
 			h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr })
 			httpd.BehindProxies(h, proxies).ServeHTTP(nil, r)
 			if got != c.want {
-				t.Errorf("it comes from %s, want %s", got, c.want)
+				t.Errorf("the address is %s, want %s", got, c.want)
 			}
 		})
 	}
 	for _, text := range []string{"", "proxy.example.org", "10.0.0.0/33"} {
 		if _, err := httpd.ParseProxy(text); err == nil {
-			t.Errorf("%q is taken for a proxy", text)
+			t.Errorf("%q is accepted as a proxy", text)
 		}
 	}
 }
 
-// Attack: X-Forwarded-For is whatever a client sends. What it sets is an address
-// and a port, short and without a zone.
+// Attack: a client sends arbitrary text as X-Forwarded-For. The result must be an address
+// with a port, short and without a zone.
 func FuzzForwardedFor(f *testing.F) {
 	for _, header := range []string{
 		"192.0.2.1", "203.0.113.9:444", "2001:db8::1", "[2001:db8::1]:80", "[2001:db8::1]", "fe80::1%eth0", "[fe80::1%a]:1",
@@ -87,7 +87,7 @@ func FuzzForwardedFor(f *testing.F) {
 		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			address, err := netip.ParseAddrPort(r.RemoteAddr)
 			if err != nil || address.Addr().Zone() != "" || address.Addr().Is4In6() || address.Port() != 5 {
-				t.Errorf("%q: it comes from %q, %v", header, r.RemoteAddr, err)
+				t.Errorf("%q: the address is %q, %v", header, r.RemoteAddr, err)
 			}
 		})
 		httpd.BehindProxies(h, proxies).ServeHTTP(nil, r)

@@ -50,10 +50,10 @@ func TestServeFinishesWhatIsInFlight(t *testing.T) {
 	}
 	close(finish)
 	if got := <-answer; got != "finished" {
-		t.Errorf("the request in flight got %q", got)
+		t.Errorf("the answer to the request in flight is %q", got)
 	}
 	if err := <-stopped; err != nil {
-		t.Errorf("Serve gives %v", err)
+		t.Errorf("Serve returned %v", err)
 	}
 }
 
@@ -95,9 +95,9 @@ func serve(t *testing.T, h http.Handler, grace time.Duration) (ln net.Listener, 
 	return ln, cancel, done
 }
 
-// Attack: connections that send nothing, or send headers or body slowly; that never
-// read the response; or that stay open when they are done, so that there is no room
-// for others.
+// Attack: clients open connections and send nothing, or send headers or a body slowly, or
+// never read the response, or keep finished connections open, so that others cannot
+// connect.
 func TestConnectionsThatTakeTooLong(t *testing.T) {
 	const short, long = 50 * time.Millisecond, time.Hour
 	never := httpd.Limits{First: long, Request: long, Idle: long}
@@ -106,7 +106,7 @@ func TestConnectionsThatTakeTooLong(t *testing.T) {
 		name   string
 		send   string
 		limit  func(*httpd.Limits)
-		answer bool // comes before the end
+		answer bool // is sent before the connection is closed
 	}{
 		{"sends nothing", "", func(l *httpd.Limits) { l.First = short }, false},
 		{"half a head", "GET / HTTP/1.1\r\nHo", func(l *httpd.Limits) { l.First = short }, false},
@@ -124,13 +124,13 @@ func TestConnectionsThatTakeTooLong(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-			time.Sleep(4 * short) // it is not read meanwhile
+			time.Sleep(4 * short) // nothing is read in the meantime
 			got, err := io.ReadAll(conn)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("the connection is still open after 20 s")
 			}
 			if c.answer != (len(got) > 0) {
-				t.Errorf("what came before the end is %.80q", got)
+				t.Errorf("the server sent %.80q", got)
 			}
 		})
 	}
@@ -141,7 +141,7 @@ func TestConnectionsInTime(t *testing.T) {
 	limit := 300 * time.Millisecond
 	conn := dialLimited(t, httpd.Limits{First: limit, Request: limit, Idle: limit})
 	in := bufio.NewReader(conn)
-	for range 10 { // a second in all
+	for range 10 { // one second in total
 		time.Sleep(limit / 3)
 		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: usher\r\n\r\n"); err != nil {
 			t.Fatal(err)
@@ -154,8 +154,8 @@ func TestConnectionsInTime(t *testing.T) {
 	}
 }
 
-// dialLimited opens a connection to a server with limits. /endless answers for
-// as long as somebody reads; elsewhere, the body comes back.
+// dialLimited opens a connection to a server with limits. /endless answers for as long as
+// the client reads. Other paths return the body.
 func dialLimited(t *testing.T, l httpd.Limits) net.Conn {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -186,8 +186,7 @@ func dialLimited(t *testing.T, l httpd.Limits) net.Conn {
 	return conn
 }
 
-// Over TLS, where one connection carries many requests, net/http keeps the
-// limits.
+// Over TLS, where one connection carries many requests, net/http enforces the limits.
 func TestHTTPServerHasLimits(t *testing.T) {
 	srv := httpd.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

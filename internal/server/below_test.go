@@ -53,7 +53,7 @@ func TestOwnSegments(t *testing.T) {
 	}
 }
 
-// Addresses in answers of the API lead below the path, however the request came.
+// Addresses in the API's answers are below the path, whether or not the request was.
 func TestAddressesBelowAPath(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	token := c.Token(c.AddAdmin("olga"), "laptop")

@@ -11,7 +11,8 @@ import (
 	"github.com/usher-auth/usher/internal/server"
 )
 
-// The dashboard and the alerts name metrics that /metrics has, and show each of them.
+// The dashboard and the alerts use only metrics that /metrics has, and together they use
+// all of them.
 func TestDeployedMetrics(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	s := server.New(c.Core, server.Config{})

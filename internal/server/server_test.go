@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/server"
 )
 
-// answer asks a handler and returns the status and the body.
+// answer sends a request to a handler, and returns the status and the body.
 func answer(t *testing.T, h http.Handler, method, target, accept string) (int, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
@@ -26,8 +26,8 @@ func answer(t *testing.T, h http.Handler, method, target, accept string) (int, s
 	return rec.Code, rec.Body.String()
 }
 
-// Every answer over https makes browsers insist on it, unless the operator does not want
-// that; none does over plain HTTP.
+// Every answer over https tells browsers to use only https, unless the operator turns that
+// off. Answers over plain HTTP never do.
 func TestStrictTransport(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	for _, test := range []struct {
@@ -55,7 +55,7 @@ func TestStrictTransport(t *testing.T) {
 	}
 }
 
-// Which face answers: programs get the API's errors, browsers get pages.
+// Programs get the API's errors, and browsers get pages.
 func TestFaces(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	h := server.New(c.Core, server.Config{}).Handler()
@@ -126,11 +126,11 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "what-nobody-knows") {
-		t.Error("what a caller sends is in the metrics")
+		t.Error("the metrics contain what a caller sent")
 	}
 }
 
-// docs/reference.md has every metric of usher's own.
+// docs/reference.md has every metric that usher defines.
 func TestMetricsAreDocumented(t *testing.T) {
 	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
 	answer(t, srv.Handler(), "GET", "/identity", "")
@@ -166,7 +166,7 @@ func TestMetricsCheckTheirHost(t *testing.T) {
 		if rec.Code != want || want != 200 && strings.Contains(rec.Body.String(), "usher_") {
 			t.Errorf("Host %.20q: %d, want %d", host, rec.Code, want)
 		}
-		// Health checks tell nothing, and are asked for by whatever name.
+		// Health checks reveal nothing, so they accept any Host.
 		if r.URL.Path = "/healthz"; want == 421 {
 			rec = httptest.NewRecorder()
 			if srv.MetricsHandler().ServeHTTP(rec, r); rec.Code != 200 {
