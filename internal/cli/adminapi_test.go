@@ -12,9 +12,9 @@ import (
 	openapi "github.com/usher-auth/usher/api"
 )
 
-// inAdminAPI has, for every command that works on the data folder and for every change
-// on a page for admins, the operations of the admin API that do the same. A text with a
-// space is the reason why no operation exists.
+// inAdminAPI lists, for every command on the data folder and for every change on an admin
+// page, the operations of the admin API that do the same. A value with a space is the
+// reason why there is no such operation.
 var inAdminAPI = map[string]string{
 	"config check": "it reads the files and the environment of the machine",
 	"webhook list": "the addresses are the member's own", "webhook secret": "it signs what the member's own programs get",
@@ -63,7 +63,8 @@ var inAdminAPI = map[string]string{
 	"/admin/keys": "no key makes keys: one that leaked would outlive its revocation", "/admin/keys/{id}/revoke": "keys are kept by people",
 }
 
-// The admin API covers commands and pages for admins, or states the reason.
+// The admin API covers the commands and the pages for admins, or the list states the
+// reason.
 func TestAdminAPIHasWhatCommandsDo(t *testing.T) {
 	operations := adminOperations(t)
 	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
@@ -87,7 +88,7 @@ func TestAdminAPIHasWhatCommandsDo(t *testing.T) {
 	for _, name := range names {
 		same := inAdminAPI[name]
 		if same == "" || !strings.Contains(same, " ") && !operations[same] {
-			t.Errorf("%s has %q in the admin API: name an operation of api/openapi.yaml in inAdminAPI, or the reason why no operation exists", name, same)
+			t.Errorf("%s: %q in inAdminAPI is neither an operation of api/openapi.yaml nor a reason", name, same)
 		}
 	}
 	for name := range inAdminAPI {
@@ -97,7 +98,7 @@ func TestAdminAPIHasWhatCommandsDo(t *testing.T) {
 	}
 }
 
-// leaves are the commands below one that have no others.
+// leaves returns the commands below a command that have no subcommands.
 func leaves(before string, cmd *cobra.Command) (names []string) {
 	name := strings.TrimSpace(before + " " + cmd.Name())
 	if !cmd.HasSubCommands() {

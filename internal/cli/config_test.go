@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The example of a configuration file is generated from the flags. Each of its
-// settings can be used.
+// The example configuration file is generated from the flags. Each of its settings is
+// valid.
 func TestExampleConfiguration(t *testing.T) {
 	path := filepath.Join("..", "..", "deploy", "usher.yaml")
 	want := exampleConfiguration()

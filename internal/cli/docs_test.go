@@ -52,7 +52,7 @@ line on standard error, ` + "`error: â€¦`" + `, followed by a line ` + "`hint: â
 	return b.Bytes()
 }
 
-// describe writes a command and those below it.
+// describe writes a command and its subcommands.
 func describe(b *bytes.Buffer, cmd *cobra.Command) {
 	if cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Hidden {
 		return
@@ -78,7 +78,7 @@ func describe(b *bytes.Buffer, cmd *cobra.Command) {
 	}
 }
 
-// usages lists a command's own flags, without those that every command has.
+// usages lists a command's own flags, without the flags that all commands have.
 func usages(cmd *cobra.Command) string {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
@@ -97,7 +97,8 @@ func displayHome() string {
 	return home
 }
 
-// Each flag's variable is in its help, and no two flags of a command share one.
+// The help of each flag names its variable, and no two flags of a command have the same
+// one.
 func TestEveryFlagHasAVariable(t *testing.T) {
 	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
 	count := 0

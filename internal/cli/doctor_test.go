@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/internal/missed"
 )
 
-// Requested unknown paths are saved while the server runs, so that usher doctor
-// can list them, and again when the server stops.
+// Unknown paths that were requested are saved while the server runs, so that usher doctor
+// can list them. They are also saved when the server stops.
 func TestMissedPathsAreSaved(t *testing.T) {
 	data := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestMissedPathsAreSaved(t *testing.T) {
 		}
 		for want := range int64(3) {
 			if got := saved(); got != want {
-				t.Errorf("%d are saved, want %d", got, want)
+				t.Errorf("%d paths are saved, want %d", got, want)
 			}
 			asked.Count("/hubs")
 			time.Sleep(saveInterval)
@@ -38,7 +38,7 @@ func TestMissedPathsAreSaved(t *testing.T) {
 		asked.Count("/hubs")
 		stop()
 		if got := saved(); got != 4 {
-			t.Errorf("%d are saved when the server has stopped, want 4", got)
+			t.Errorf("%d paths are saved after the server has stopped, want 4", got)
 		}
 	})
 }

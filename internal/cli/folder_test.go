@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Attack: reading a screen or a log for the password of the database.
+// Attack: read the password of the database on a screen or in a log.
 func TestWithoutPassword(t *testing.T) {
 	for address, want := range map[string]string{
 		"postgres://u@h/d":                           "postgres://u@h/d",

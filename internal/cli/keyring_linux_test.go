@@ -20,10 +20,10 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// These tests are behind a build tag, as they need a message bus and a secret
-// service: go test -tags keyring -run Keyring ./internal/cli ("make keyring").
+// These tests need a message bus and a secret service, so they are behind a build tag: go
+// test -tags keyring -run Keyring ./internal/cli ("make keyring").
 
-// busConfig is a session bus that starts nothing by itself.
+// busConfig is a session bus that does not start services.
 const busConfig = `<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><policy context="default">
 <allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy></busconfig>`
 
@@ -39,8 +39,8 @@ func start(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// startKeyring starts GNOME's keyring on a separate bus, which this process
-// and its children use from then on. stop stops the keyring, not the bus.
+// startKeyring starts GNOME's keyring on a separate bus, which this process and its
+// children use from then on. stop stops the keyring but not the bus.
 func startKeyring(t *testing.T) (stop func()) {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func startKeyring(t *testing.T) (stop func()) {
 	start(t, bus)
 	address, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the bus does not say where it is: %v", err)
+		t.Fatalf("the bus does not print its address: %v", err)
 	}
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", strings.TrimSpace(address))
 
@@ -71,7 +71,7 @@ func startKeyring(t *testing.T) (stop func()) {
 			break
 		}
 		if time.Now().After(until) {
-			t.Fatalf("the keyring is not there after ten seconds: %v: %s", err, reply)
+			t.Fatalf("the keyring has not started after ten seconds: %v: %s", err, reply)
 		}
 	}
 	return func() {
@@ -82,8 +82,8 @@ func startKeyring(t *testing.T) (stop func()) {
 	}
 }
 
-// Where there is a keyring, the token is in it from signing in to signing out,
-// and nowhere else.
+// If there is a keyring, the token is stored there from sign-in to sign-out, and nowhere
+// else.
 func TestKeyring(t *testing.T) {
 	stop := startKeyring(t)
 	srv, other := plexauthtest.New(t, plexauthtest.Config{}), plexauthtest.New(t, plexauthtest.Config{})
@@ -112,10 +112,10 @@ func TestKeyring(t *testing.T) {
 	c := srv.AnonymousClient()
 	c.Token = plexauth.StaticToken(kept)
 	if account, err := c.TokenDetails(t.Context()); err != nil || account.Username != "member" {
-		t.Errorf("the token in the keyring is %+v's: %v", account, err)
+		t.Errorf("the token in the keyring belongs to %+v: %v", account, err)
 	}
 	if files := filesWith(t, data, kept); len(files) > 0 {
-		t.Errorf("the token is in %v, too", files)
+		t.Errorf("the token is also in %v", files)
 	}
 	text, err := os.ReadFile(filepath.Join(data, "config", "usher", "profiles", "default", "profile.json"))
 	var p profile
@@ -123,16 +123,16 @@ func TestKeyring(t *testing.T) {
 		t.Errorf("the profile is %s: %v", text, err)
 	}
 	if out := must("", "whoami"); !strings.Contains(out, "member") || strings.Contains(out, kept) {
-		t.Errorf("whoami says %s", out)
+		t.Errorf("whoami prints %s", out)
 	}
 
-	// The attack: another address gets the token.
+	// Attack: the token is sent to another address.
 	other.ResetRequests()
 	if out, err := usher("", "whoami", "--account-url", other.AccountURL); err == nil || len(other.Requests()) != 0 {
-		t.Errorf("the other server was asked %v, which says %s", other.Requests(), out)
+		t.Errorf("the other server received %v; the output is %s", other.Requests(), out)
 	}
 
-	// A second profile has its own entry; signing in again replaces it.
+	// A second profile has its own entry. A new sign-in replaces it.
 	must("admin's password\n", "signin", "admin", "--password-stdin", "--account-url", srv.AccountURL, "--profile", "office")
 	must("member's password\n", "signin", "member", "--password-stdin")
 	again, err := keyring.Get(keyringService, entry)
@@ -141,17 +141,17 @@ func TestKeyring(t *testing.T) {
 	}
 	must("", "signout")
 	if _, err := keyring.Get(keyringService, entry); !errors.Is(err, keyring.ErrNotFound) {
-		t.Errorf("after signing out, the keyring gives %v", err)
+		t.Errorf("after signing out, the keyring returns %v", err)
 	}
 	if out := must("", "whoami", "--profile", "office"); !strings.Contains(out, "admin") {
 		t.Errorf("the other profile is %s", out)
 	}
 
-	// Without the keyring, its tokens are missing with an error, and new ones are stored in
-	// the file.
+	// Without the keyring, reading its tokens is an error, and new ones are stored in the
+	// file.
 	stop()
 	if out, err := usher("", "whoami", "--profile", "office"); err == nil || !strings.Contains(out, "error: getting the token: reading the keyring: ") {
-		t.Errorf("without the keyring, whoami says %s", out)
+		t.Errorf("without the keyring, whoami prints %s", out)
 	}
 	out, err := usher("admin's password\n", "signin", "admin", "--password-stdin", "--profile", "office")
 	if err == nil || !strings.Contains(out, "\nhint: start the keyring") {
@@ -164,7 +164,7 @@ func TestKeyring(t *testing.T) {
 	must("", "whoami")
 }
 
-// filesWith lists the files below a folder that have a text in them.
+// filesWith lists the files below a folder that contain a text.
 func filesWith(t *testing.T, dir, text string) (found []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

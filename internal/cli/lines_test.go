@@ -46,14 +46,13 @@ func TestFlatJSONIsSlogs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if quick.String() != slogs.String() {
-				t.Errorf("it writes\n%sand slog\n%s", quick.String(), slogs.String())
+				t.Errorf("it writes\n%s, slog writes\n%s", quick.String(), slogs.String())
 			}
 		})
 	}
 }
 
-// A time is written as the standard library writes it, whatever was written
-// before.
+// A time is written as by the standard library, whatever was written before.
 func TestFlatJSONTimes(t *testing.T) {
 	var h flatJSON
 	second := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

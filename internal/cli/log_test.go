@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// disk is a log file on a disk that is full for a while.
+// disk is a log file on a disk that is temporarily full.
 type disk struct {
 	bytes.Buffer
 	full bool
@@ -22,8 +22,7 @@ func (d *disk) Write(b []byte) (int, error) {
 	return d.Buffer.Write(b)
 }
 
-// A temporarily full disk does not silence the log permanently, and the number
-// of lost lines is logged.
+// A temporarily full disk does not silence the log, and the number of lost lines is logged.
 func TestLogAfterFullDisk(t *testing.T) {
 	d := &disk{full: true}
 	log := newLogger(d, slog.LevelInfo)
@@ -51,7 +50,7 @@ func TestLogAfterFullDisk(t *testing.T) {
 		}
 		got = append(got, line.Msg)
 		if line.Lines != 0 && (line.Lines != 2 || line.Error != "no space left on device") {
-			t.Errorf("%s: want two lines that were lost", text)
+			t.Errorf("%s: want two lost lines", text)
 		}
 	}
 	if len(got) != 2 || got[0] != "three" || !strings.Contains(got[1], "lost") {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The man page is generated from the commands, as docs/cli.md is.
+// The man page is generated from the commands, like docs/cli.md.
 func TestManPageIsGenerated(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "usher.1")
 	want := manPage()
@@ -30,10 +30,10 @@ func TestManPageIsGenerated(t *testing.T) {
 	}
 }
 
-// manDate is in the header of the page, which has to have one.
+// manDate is the date in the header of the page. Man pages must have one.
 const manDate = "2026-11-27"
 
-// manPage is a page for man(1), in the macros of man(7).
+// manPage returns a page for man(1), in the macros of man(7).
 func manPage() []byte {
 	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
 	root := a.root()
@@ -121,7 +121,7 @@ func (m *man) term(name, about string) {
 	m.line(escapeMan(about))
 }
 
-// command writes a command and those below it.
+// command writes a command and its subcommands.
 func (m *man) command(cmd *cobra.Command) {
 	if cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Hidden {
 		return

@@ -25,7 +25,7 @@ func TestFit(t *testing.T) {
 		{66, []string{"1", "a name of 20 letters", "http://a.host.of.40.letters.example.org/"}},
 		{65, []string{"1", "a name of 20 letters", "http://a.host.of.40.letters.example.or…"}},
 		{40, []string{"1", "a name of 20 let…", "http://a.host.of…"}},
-		{10, []string{"1", "a name …", "http://…"}}, // no narrower
+		{10, []string{"1", "a name …", "http://…"}}, // the minimum width
 	} {
 		var out strings.Builder
 		tab := table{out: &out, width: c.width, header: rows()[0]}
@@ -40,7 +40,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// Attack: a device or an account is called something that a terminal shows in
+// Attack: the name of a device or an account has characters that a terminal shows in
 // another order, or not at all.
 func TestOutputShowsWhatIsThere(t *testing.T) {
 	const evil = "T\u202eV\u200b \u2066x\u00ad\U000e0041"
@@ -57,7 +57,7 @@ func TestOutputShowsWhatIsThere(t *testing.T) {
 		t.Errorf("programs read %q, %v", again, err)
 	}
 	if strings.ContainsAny(out.String(), evil[1:4]+"\u200b\u2066\u00ad\U000e0041") {
-		t.Errorf("JSON has them: %q", out.String())
+		t.Errorf("the JSON output contains them: %q", out.String())
 	}
 	for _, plain := range []bool{false, true} {
 		var lines bytes.Buffer

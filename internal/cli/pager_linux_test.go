@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 )
 
-// many is a data folder with sixty origins, whose events are in the audit log.
+// many creates a data folder with sixty origins, whose events are in the audit log.
 func many(t *testing.T) string {
 	t.Helper()
 	data := t.TempDir()
@@ -31,7 +31,7 @@ func many(t *testing.T) string {
 	return data
 }
 
-// startAtSize runs usher at a terminal of a size.
+// startAtSize runs usher at a terminal of the given size.
 func startAtSize(t *testing.T, rows, columns uint16, data string, env []string, args ...string) *terminal {
 	t.Helper()
 	us, its := openTerminal(t)
@@ -40,7 +40,7 @@ func startAtSize(t *testing.T, rows, columns uint16, data string, env []string, 
 	cmd := usherCommand(t, data, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = its, its, its
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	for _, pair := range cmd.Env { // not the pager of the user who runs the test
+	for _, pair := range cmd.Env { // without the pager of the user who runs the test
 		if !strings.HasPrefix(pair, "PAGER=") && !strings.HasPrefix(pair, "LESS") {
 			env = append(env, pair)
 		}
@@ -56,8 +56,7 @@ func startAtSize(t *testing.T, rows, columns uint16, data string, env []string, 
 	return x
 }
 
-// A listing that is longer than the terminal goes through the pager; other listings
-// do not.
+// A listing that is longer than the terminal is piped to the pager. Other listings are not.
 func TestPager(t *testing.T) {
 	data := many(t)
 	file := filepath.Join(t.TempDir(), "paged")
@@ -79,7 +78,7 @@ func TestPager(t *testing.T) {
 		{"with an empty one", 24, "PAGER=", []string{"origin", "list"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_ = os.Remove(file) // of the test before
+			_ = os.Remove(file) // of the previous test
 			x := startAtSize(t, c.rows, 120, data, []string{c.env}, c.args...)
 			if code := x.end(); code != 0 {
 				t.Errorf("got exit code %d: %q", code, x.screen())
@@ -110,7 +109,7 @@ func TestPagerEndsFirst(t *testing.T) {
 // Without $PAGER, less shows one screen and waits.
 func TestLess(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/less"); err != nil {
-		t.Log("there is no less here: the listing is printed as it is")
+		t.Log("less is not installed: the listing is printed without a pager")
 		return
 	}
 	x := startAtSize(t, 10, 120, many(t), nil, "origin", "list")
@@ -125,7 +124,7 @@ func TestLess(t *testing.T) {
 	}
 }
 
-// A pager that cannot be started is an error that names it.
+// If a pager cannot be started, the error names it.
 func TestPagerThatIsNone(t *testing.T) {
 	x := startAtSize(t, 10, 120, many(t), []string{"PAGER=/no/such/pager"}, "origin", "list")
 	if code := x.end(); code != exitFailed {
@@ -137,7 +136,7 @@ func TestPagerThatIsNone(t *testing.T) {
 	})
 }
 
-// Every line fits the terminal, and the times of the audit log are whole.
+// Every line fits the terminal, and the times of the audit log are complete.
 func TestColumnsFit(t *testing.T) {
 	data := many(t)
 	for _, args := range [][]string{{"origin", "list"}, {"audit", "list"}, {"audit", "list", "--limit", "3"}} {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Each letter and digit is five by five, and different from all others.
+// Each letter and digit is five by five blocks, and differs from all others.
 func TestBigLetters(t *testing.T) {
 	seen := make(map[string]rune)
 	for _, r := range "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" {

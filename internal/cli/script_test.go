@@ -43,22 +43,22 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// The scripts in testdata/*.txtar run usher the way a user does in a shell. The
-// language is testscript's (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript);
-// these commands are added to it:
+// The scripts in testdata/*.txtar run usher like a user in a shell. They are in the
+// language of testscript (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript),
+// with these additional commands:
 //
-//	fails CODE command…        runs a command that must exit with this code,
-//	                           say why in one line "error: …" and, for code 2,
-//	                           give a line "hint: …"
+//	fails CODE command…        runs a command. It must exit with this code,
+//	                           print one line "error: …" and, for code 2,
+//	                           print a line "hint: …"
 //	fails-at-terminal CODE …   the same at a terminal; see below
 //	serve [flags]              starts the server on a free port and sets $URL
-//	shutdown                   stops it the way a service manager does; its output
+//	shutdown                   stops it like a service manager does; its output
 //	                           is in serve.out and serve.log
-//	signin NAME PASSWORD [CODE]   signs in there and sets $TOKEN
+//	signin NAME PASSWORD [CODE]   signs in to it and sets $TOKEN
 //	! signin …                 must be rejected
 //	get STATUS PATH [TOKEN]    requests the path, and prints the body
-//	soon STATUS PATH [TOKEN]   polls until the status is this, for one second
-//	link STATUS CODE [TOKEN]   enters a PIN's code there, as TOKEN's account
+//	soon STATUS PATH [TOKEN]   polls for the status, for one second
+//	link STATUS CODE [TOKEN]   enters a PIN's code as TOKEN's account
 //	await VAR FILE RE          waits until a file matches RE, for five
 //	                           seconds, and sets a variable to the first group
 //	sleep 1s                   waits
@@ -73,12 +73,12 @@ import (
 //	sql DATABASE STATEMENT     changes a database like an attacker who can write to it
 //	encrypt FROM TO PASSPHRASE   encrypts a backup so that each use of it is quick
 //	mode FILE 0600             the file has these permissions
-//	elsewhere                  starts a second usher, that of package plexauthtest
-//	                           with its people, and sets $ELSEWHERE to its URL
-//	asked                      prints every request that it received since the last
-//	                           "asked", whole
-//	trouble STATUS FILE [HEADER VALUE]   it answers with this until "trouble over"
-//	enter NAME CODE            there, member or admin enters a PIN's code
+//	elsewhere                  starts a second usher, a plexauthtest.Server
+//	                           with its accounts, and sets $ELSEWHERE to its URL
+//	asked                      prints every request that it has received since the last
+//	                           "asked", in full
+//	trouble STATUS FILE [HEADER VALUE]   it answers like this until "trouble over"
+//	enter NAME CODE            enters a PIN's code there as member or admin
 //	advance TIME               moves its clock
 //	nowhere                    sets $CLOSED to a URL on which nothing listens, and
 //	                           $MUTE to one that does not speak HTTP
@@ -105,9 +105,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"usher": watchedMain, "at-terminal": atTerminal})
 }
 
-// watchedMain is usher with cheap password hashes, for ten seconds at the most where the
-// script expects it to fail: a server that starts after all must not keep the script
-// waiting. The scripts of test/http run the built binary, whose hashes cost what they do.
+// watchedMain is usher with cheap password hashes. If the script expects it to fail, it
+// stops after ten seconds: a server that starts after all must not block the script. The
+// scripts of test/http run the built binary, whose hashes have their real cost.
 func watchedMain() { os.Exit(watched()) }
 
 func watched() (code int) {
@@ -121,15 +121,15 @@ func watched() (code int) {
 	return Main()
 }
 
-// briefly is set in the environment of commands that are to fail.
+// briefly is set in the environment of commands that should fail.
 const briefly = "BRIEFLY"
 
-// filler is the number of bytes to write so that all before them have been read: more
-// than a terminal holds. testscript stops reading as soon as the process has ended.
+// filler is how many bytes to write so that all earlier bytes have been read: more than a
+// terminal's buffer holds. testscript stops reading when the process exits.
 const filler = 64 << 10
 
-// atTerminal runs usher with its output, too, at the terminal that testscript
-// provides: usher prompts only if both ends are terminals.
+// atTerminal runs usher with its output connected to the terminal of testscript, too: usher
+// prompts only if both input and output are terminals.
 func atTerminal() {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
@@ -151,15 +151,15 @@ func setup(env *testscript.Env) error {
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("USHER_NO_KEYRING", "1")
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
-	env.Setenv("GOGC", "400") // as usher serve has it: the other commands do not live long enough for a collection
+	env.Setenv("GOGC", "400") // as usher serve sets it; other commands exit before a collection
 	env.Values[serverKey] = &running{t: env.T().(testing.TB)}
 	return nil
 }
 
-// serverKey is where a script's servers are kept.
+// serverKey is the key of a script's servers in its environment.
 const serverKey = "server"
 
-// running is a script's server, if it has one, and the one elsewhere.
+// running has a script's server, if there is one, and the second usher.
 type running struct {
 	*usher.Server
 	t         testing.TB
@@ -188,14 +188,14 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
 	explained := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "error: ") })
 	if explained < 0 || len(lines) > explained+2 {
-		ts.Fatalf("the error is not in one line, with a hint at the most after it")
+		ts.Fatalf("the error must be one line, with at most a hint after it")
 	}
 	if hinted := len(lines) == explained+2; hinted && !strings.HasPrefix(lines[explained+1], "hint: ") || !hinted && args[0] == "2" {
-		ts.Fatalf("there is no hint where one is due")
+		ts.Fatalf("a usage error needs a hint")
 	}
 }
 
-// failsAtTerminal is fails at a terminal, with its output in ttyout.
+// failsAtTerminal is like fails, but at a terminal whose output is in ttyout.
 func failsAtTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, len(args) > 1, "fails-at-terminal CODE command…")
 	err := ts.Exec("at-terminal", args[1:]...)
@@ -233,7 +233,7 @@ func shutdown(ts *testscript.TestScript, neg bool, args []string) {
 	stop(ts)
 }
 
-// stop stops the server, if there is one, and keeps its output.
+// stop stops the server, if there is one, and saves its output.
 func stop(ts *testscript.TestScript) {
 	s := serverOf(ts)
 	if s.Server == nil {
@@ -246,8 +246,8 @@ func stop(ts *testscript.TestScript) {
 	ts.Check(os.WriteFile(ts.MkAbs("serve.log"), []byte(last.Log()), 0o600))
 }
 
-// client accepts any certificate: it connects to a server on this machine that
-// the script has just started.
+// client accepts any certificate: it connects only to a server on this machine that the
+// script has just started.
 var client = &http.Client{
 	Timeout:   30 * time.Second,
 	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
@@ -280,7 +280,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var status int
 	var body string
-	// A change by the command line takes effect within one second.
+	// A change on the command line takes effect within one second.
 	within(func() bool {
 		status, body = ask(ts, http.MethodPost, "/api/v2/users/signin", "", form)
 		return (status == http.StatusUnauthorized) == neg
@@ -296,11 +296,10 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// patience is how long tests wait for events that are immediate on a machine that has
-// no other load.
+// patience is how long tests wait for something that is immediate on an idle machine.
 const patience = 30 * time.Second
 
-// within retries until done returns true, or patience is over.
+// within retries until done returns true or patience runs out.
 func within(done func() bool) {
 	for until := time.Now().Add(patience); !done() && time.Now().Before(until); {
 		time.Sleep(20 * time.Millisecond)
@@ -421,8 +420,8 @@ func keysOf(object json.RawMessage) ([]string, error) {
 	return list, nil
 }
 
-// totp computes a code as RFC 6238 has it. It is written out here so that
-// usher is not checked with its own library.
+// totp computes a code according to RFC 6238. It does not use usher's library, which it
+// checks.
 func totp(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, len(args) == 2 || len(args) == 3, "totp VAR SECRET [STEPS]")
 	step := time.Now().Unix() / 30

@@ -35,11 +35,11 @@ func TestMetricsBreak(t *testing.T) {
 	defer log.Close()
 	err = runServers(t.Context(), c.Core, srv, nil, listeners{main: on[0], metrics: broken{on[1]}}, serveOptions{grace: time.Second}, log)
 	if err == nil || !strings.HasPrefix(err.Error(), "serving metrics: too many open files") {
-		t.Errorf("the server ends with %v", err)
+		t.Errorf("the server stopped with %v", err)
 	}
 }
 
-// Of several invalid flags, every run reports the same one.
+// If several flags are invalid, every run reports the same one.
 func TestInvalidFlagsAreReportedInOrder(t *testing.T) {
 	for range 20 {
 		o := serveOptions{listen: "here", metricsListen: "there", transientTTL: time.Hour, hashSlots: -1, drain: -1}

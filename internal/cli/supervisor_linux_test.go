@@ -47,16 +47,16 @@ func (s *systemd) next(patience time.Duration) string {
 	return string(text[:n])
 }
 
-// want fails the test if the next message is another one.
+// want fails the test if the next message is different.
 func (s *systemd) want(message string) {
 	s.t.Helper()
 	if got := s.next(10 * time.Second); got != message {
-		s.t.Errorf("systemd gets %q, want %q", got, message)
+		s.t.Errorf("systemd received %q, want %q", got, message)
 	}
 }
 
-// A server whose database does not answer stops telling the watchdog that it
-// works, and systemd restarts it.
+// A server whose database does not answer stops notifying the watchdog, and systemd
+// restarts it.
 func TestWatchdog(t *testing.T) {
 	s := newSystemd(t, "150000")
 	var broken atomic.Bool
@@ -75,9 +75,9 @@ func TestWatchdog(t *testing.T) {
 	s.want("WATCHDOG=1")
 	s.want("WATCHDOG=1")
 	broken.Store(true)
-	s.next(100 * time.Millisecond) // one may have been on its way
+	s.next(100 * time.Millisecond) // one may have been sent already
 	if got := s.next(300 * time.Millisecond); got != "" {
-		t.Errorf("a server that does not work sends %q to systemd", got)
+		t.Errorf("a server that cannot use its database sends %q to systemd", got)
 	}
 	cancel()
 	s.want("STOPPING=1")

@@ -20,14 +20,14 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// The scripts type everything at once. Tests that depend on when something
-// is typed are here, on their own terminal.
+// The scripts type all their input at the start. Tests that depend on when something is
+// typed are in this file, with a terminal of their own.
 
-// terminal is a pseudo-terminal with usher at it.
+// terminal is a pseudo-terminal that usher runs at.
 type terminal struct {
 	t    *testing.T
-	us   *os.File // where we type and read
-	its  *os.File // where usher does
+	us   *os.File // the test types and reads here
+	its  *os.File // usher reads and writes here
 	cmd  *exec.Cmd
 	gone chan error
 
@@ -35,7 +35,7 @@ type terminal struct {
 	shown bytes.Buffer
 }
 
-// usherCommand is usher on a data folder, for a minute at the most.
+// usherCommand is a command of usher on a data folder, which runs for at most a minute.
 func usherCommand(t *testing.T, data string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath("usher") // testscript.Main put it there
@@ -49,7 +49,7 @@ func usherCommand(t *testing.T, data string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// startAtTerminal runs usher at a new terminal, which is its controlling one.
+// startAtTerminal runs usher with a new terminal as its controlling terminal.
 func startAtTerminal(t *testing.T, data string, args ...string) *terminal {
 	t.Helper()
 	us, its := openTerminal(t)
@@ -119,7 +119,7 @@ func (x *terminal) echoes() bool {
 	return state.Lflag&syscall.ECHO != 0
 }
 
-// await waits until something is so.
+// await waits until a condition holds.
 func (x *terminal) await(what string, is func() bool) {
 	x.t.Helper()
 	for until := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
@@ -129,13 +129,13 @@ func (x *terminal) await(what string, is func() bool) {
 	}
 }
 
-// askedUnseen waits for a prompt after which typing is not shown.
+// askedUnseen waits for a prompt after which input is not echoed.
 func (x *terminal) askedUnseen(prompt string) {
 	x.t.Helper()
 	x.await("asked "+prompt, func() bool { return strings.HasSuffix(x.screen(), prompt) && !x.echoes() })
 }
 
-// asked waits for a prompt with echo.
+// asked waits for a prompt after which input is echoed.
 func (x *terminal) asked(prompt string) {
 	x.t.Helper()
 	x.await("asked "+prompt, func() bool { return strings.HasSuffix(x.screen(), prompt) && x.echoes() })
@@ -160,7 +160,7 @@ func (x *terminal) end() int {
 	}
 }
 
-// The attack: an observer watches the screen while a user types a password.
+// Attack: an observer watches the screen while a user types a password.
 func TestPasswordsAreTypedUnseen(t *testing.T) {
 	x := startAtTerminal(t, t.TempDir(), "account", "add", "mia")
 	x.askedUnseen("Password: ")
@@ -175,7 +175,7 @@ func TestPasswordsAreTypedUnseen(t *testing.T) {
 		t.Errorf("the password is on the screen: %q", x.screen())
 	}
 	if !x.echoes() {
-		t.Error("the terminal does not show what is typed any more")
+		t.Error("the terminal no longer echoes input")
 	}
 }
 
@@ -210,17 +210,17 @@ func TestInterruptAtAPrompt(t *testing.T) {
 			prompt.reach(x)
 			x.typeIn(controlC)
 			if code := x.end(); code != 130 {
-				t.Errorf("got exit code %d, want 130 as of any program that Control-C ends", code)
+				t.Errorf("got exit code %d, want 130, like any program that Control-C stops", code)
 			}
 			if !x.echoes() {
-				t.Error("the terminal does not show what is typed any more")
+				t.Error("the terminal no longer echoes input")
 			}
 		})
 	}
 }
 
-// A sign-in at a terminal asks for the login, the password and, until it is
-// right, the code.
+// A sign-in at a terminal prompts for the login, the password and, until it is correct, the
+// code.
 func TestSignInAtATerminal(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	data := t.TempDir()
@@ -241,7 +241,7 @@ func TestSignInAtATerminal(t *testing.T) {
 		t.Errorf("the password is on the screen: %q", x.screen())
 	}
 	if !x.echoes() {
-		t.Error("the terminal does not show what is typed any more")
+		t.Error("the terminal no longer echoes input")
 	}
 	token, err := os.ReadFile(filepath.Join(data, "config", "usher", "profiles", "default", "token"))
 	if err != nil {
@@ -250,15 +250,15 @@ func TestSignInAtATerminal(t *testing.T) {
 	c := srv.AnonymousClient()
 	c.Token = plexauth.StaticToken(strings.TrimSpace(string(token)))
 	if account, err := c.TokenDetails(t.Context()); err != nil || account.Username != "twofactor" {
-		t.Errorf("the kept token is %+v's: %v", account, err)
+		t.Errorf("the stored token belongs to %+v: %v", account, err)
 	}
 	if strings.Contains(x.screen(), strings.TrimSpace(string(token))) {
 		t.Errorf("the token is on the screen: %q", x.screen())
 	}
 }
 
-// At a terminal, the code is shown in large letters and as a QR code that leads
-// to the page for it. There are no prompts.
+// At a terminal, the code is shown in large letters, and as a QR code of the address of its
+// page. There are no prompts.
 func TestSignInByPINAtATerminal(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	data := t.TempDir()
@@ -285,8 +285,8 @@ func TestSignInByPINAtATerminal(t *testing.T) {
 	x.await("done", func() bool { return strings.Contains(x.screen(), "Signed in as   member") })
 }
 
-// Control-C at any prompt of a sign-in, or while the server does not respond,
-// cancels it, restores the terminal, and stores nothing.
+// Control-C cancels a sign-in at any prompt, and while the server does not respond. The
+// terminal is restored, and nothing is stored.
 func TestInterruptASignIn(t *testing.T) {
 	const controlC = "\x03"
 	for _, prompt := range []struct {
@@ -322,10 +322,10 @@ func TestInterruptASignIn(t *testing.T) {
 			prompt.reach(x, srv)
 			x.typeIn(controlC)
 			if code := x.end(); code != 130 {
-				t.Errorf("got exit code %d, want 130 as of any program that Control-C ends", code)
+				t.Errorf("got exit code %d, want 130, like any program that Control-C stops", code)
 			}
 			if !x.echoes() {
-				t.Error("the terminal does not show what is typed any more")
+				t.Error("the terminal no longer echoes input")
 			}
 			x.await("said", func() bool { return strings.Contains(x.screen(), "error: ") })
 			if !strings.HasSuffix(x.screen(), "\r\nerror: interrupted\r\n") {
