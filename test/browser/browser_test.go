@@ -24,8 +24,8 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// storyTimeout is how long one story may take. Each takes some seconds on an idle
-// machine.
+// storyTimeout is the maximum time for one story. On an idle machine, a story takes a few
+// seconds.
 const storyTimeout = 6 * time.Minute
 
 // screenshots is the folder for the screenshots of the stories.
@@ -76,18 +76,18 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// setUpLink is the link that a server without an account prints.
+// setUpLink matches the link that a server without accounts prints.
 var setUpLink = regexp.MustCompile(`(?m)^  (http\S+/setup\?key=\S+)$`)
 
-// A place is what the server of a story is like.
+// A place describes the server of a story.
 type place struct {
 	empty  bool   // it has no account yet
-	signUp bool   // people can sign up
+	signUp bool   // visitors can sign up
 	mail   bool   // it can send e-mail
 	below  string // the path that browsers reach it at, behind a proxy
 }
 
-// placeOf is the place of a story. The first words of its name say it.
+// placeOf returns the place of a story, from the first words of its name.
 func placeOf(story string) place {
 	p := place{
 		empty: strings.HasPrefix(story, "set-up"), signUp: strings.HasPrefix(story, "sign-up"),
@@ -99,8 +99,8 @@ func placeOf(story string) place {
 	return p
 }
 
-// start starts a server with an empty data folder, under the name localhost:
-// browsers support passkeys for a name only.
+// start starts a server with an empty data folder, with the host name localhost: browsers
+// support passkeys only for names.
 func start(t *testing.T, usher string, p place) scene {
 	t.Helper()
 	address := freeAddress(t)
@@ -141,8 +141,8 @@ func start(t *testing.T, usher string, p place) scene {
 	return sc
 }
 
-// proxyBelow is the URL of a reverse proxy that passes what is below a path on to an
-// address, without the path. Everything else is not found.
+// proxyBelow returns the URL of a reverse proxy. It removes a path and passes requests
+// below it on to an address. Other requests are not found.
 func proxyBelow(t *testing.T, path, address string) string {
 	t.Helper()
 	upstream := &url.URL{Scheme: "http", Host: address}
@@ -187,7 +187,7 @@ func tell(t *testing.T, file string, sc scene) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", file, path)
 	cmd.Env = binary.Env("NO_PROXY=*", "no_proxy=*")
-	// A story that takes too long gets a signal, so that it can close its browser.
+	// A story that takes too long is interrupted, so that it can close its browser.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer

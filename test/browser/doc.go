@@ -1,5 +1,5 @@
-// Package browser contains only a test, which walks through usher's pages in a real
-// browser, Debian's Chromium.
+// Package browser contains only a test, which visits usher's pages with a real browser,
+// Debian's Chromium.
 //
 // Each file of the stories folder is one user story, written in JavaScript with
 // playwright-core. story.mjs has the shared code. It checks that no request goes to

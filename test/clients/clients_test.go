@@ -20,8 +20,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/clients.md with the table of this run")
 
-// scriptTimeout is how long one client may take for all its operations. They
-// take two seconds on a quiet machine.
+// scriptTimeout is the maximum time for all operations of one client. On an idle machine,
+// they take two seconds.
 const scriptTimeout = 5 * time.Minute
 
 // The names of the operations, in the order of the table. The scripts use the same words.
@@ -59,31 +59,32 @@ var accountOperations = []string{
 	signIn, wrongPassword, factorNeeded, factorGiven, tokenDetails, noIdentifier,
 }
 
-// beyondMediaServer are those that a media server has no part in.
+// beyondMediaServer are the operations that a media server does not take part in.
 var beyondMediaServer = slices.Concat(accountOperations, []string{resources, connect, pinTyped, pinStrong, pinUnknown, homeUsers})
 
-// A client is one published version of a client and what is known about it beforehand.
+// A client is one published version of a client, and what is known about it.
 type client struct {
-	// name is what its registry calls it, which is also what its script reports.
+	// name is its name in the registry, which its script reports, too.
 	name    string
 	version string
-	// registry is named in the table where two registries have a client of one name.
+	// registry is in the table if two registries have a client with the same name.
 	registry string
 	// slug is the name of its folder, and part of the names of its accounts.
 	slug string
-	// language is what its script is written in.
+	// language is the language of its script.
 	language language
-	// script is the path of its script from its folder. If empty, the folder has it.
+	// script is the path of its script, relative to its folder. If empty, the script is in
+	// the folder.
 	script string
-	// hardCoded says that it always calls https://plex.tv, and so needs the
-	// instance with a certificate.
+	// hardCoded says that it always calls https://plex.tv. It therefore needs the instance
+	// with a certificate.
 	hardCoded bool
-	// cannot has the reason, in one line, for each operation that it does not
-	// run. It must run all others.
+	// cannot has the reason, in one line, for each operation that it does not run. It must
+	// run all other operations.
 	cannot map[string]string
 }
 
-// The reasons why a client does not have an operation.
+// The reasons why a client lacks an operation.
 const (
 	noAccountOperations = "generated without any account operation"
 	alwaysIdentified    = "names itself in every request"
@@ -95,7 +96,8 @@ const (
 	noHomes             = "neither lists the users of a home nor switches"
 )
 
-// published has every client that the test runs, oldest first for each name.
+// published has every client that the test runs. Versions of a client are in order, oldest
+// first.
 var published = []client{
 	{name: "@lukehagar/plexjs", version: "0.23.5", slug: "plexjs-0.23.5", language: node, cannot: lacking(noHomes, homeUsers)},
 	{name: "@lukehagar/plexjs", version: "0.32.1", slug: "plexjs-0.32.1", language: node, cannot: lacking(noHomes, homeUsers)},
@@ -145,7 +147,7 @@ var published = []client{
 	},
 }
 
-// title is how the table calls the client.
+// title is the client's name in the table.
 func (c client) title() string {
 	if c.registry != "" {
 		return c.name + " (" + c.registry + ")"
@@ -189,8 +191,8 @@ type outcome struct {
 	Detail    string
 }
 
-// TestPublishedClients runs every client, as many at once as there are
-// processors, and compares the table with the one in docs/clients.md.
+// TestPublishedClients runs every client, as many at the same time as there are processors.
+// It compares the table with the one in docs/clients.md.
 func TestPublishedClients(t *testing.T) {
 	binary := buildUsher(t)
 	authority := newAuthority(t)
@@ -230,13 +232,13 @@ func TestPublishedClients(t *testing.T) {
 
 	fmt.Println(summary(published, passed))
 	if slices.ContainsFunc(passed, func(p map[string]bool) bool { return p == nil }) {
-		t.Logf("%s is not looked at, because not every client was run", documentPath)
+		t.Logf("%s is not compared, because not every client was run", documentPath)
 		return
 	}
 	compareDocument(t, document(t, published, passed))
 }
 
-// judge reports what is wrong with one line and returns whether the operation worked.
+// judge reports problems of one line, and returns whether the operation worked.
 func (c client) judge(t *testing.T, o outcome) bool {
 	t.Helper()
 	if o.Client != c.name || o.Version != c.version {
@@ -261,7 +263,7 @@ func runScript(
 	return parseOutcomes(t, printed(t, c, dir, server, people, ca))
 }
 
-// printed is what the script of a client prints.
+// printed returns the output of a client's script.
 func printed(t *testing.T, c client, dir string, server *instance, people cast, ca *authority) []byte {
 	t.Helper()
 	scene := writeScene(t, server, c, people)

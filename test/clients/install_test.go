@@ -60,8 +60,8 @@ var python = language{
 	},
 }
 
-// rust builds the script of a client, next to which is the manifest with its
-// exact versions. All scripts share a folder of compiled crates.
+// rust builds the script of a client. The manifest with the exact versions is next to the
+// script. All scripts share a folder of compiled crates.
 var rust = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()
@@ -71,15 +71,15 @@ var rust = language{
 		return dir
 	},
 	command: func(c client, dir string) []string {
-		// The name of a crate has no dots.
+		// Names of crates cannot contain dots.
 		return []string{filepath.Join(rustTarget(dir), "debug", strings.ReplaceAll(c.slug, ".", "-"))}
 	},
 }
 
-// rustTarget is the folder that has what was compiled for the script in dir.
+// rustTarget is the folder with the compiled files of the script in dir.
 func rustTarget(dir string) string { return filepath.Join(filepath.Dir(dir), "target") }
 
-// run runs a command that must succeed and returns what it printed to standard output.
+// run runs a command that must succeed, and returns its standard output.
 func run(t *testing.T, dir string, argv ...string) string {
 	t.Helper()
 	return runWith(t, dir, "", argv...)

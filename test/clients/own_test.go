@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// ownTests are the tests of PlexAPI's tests/test_myplex.py, and whether own.py makes
-// their assertions. What it does not, the document explains. JWT and removeFriend are ours.
+// ownTests are the tests of PlexAPI's tests/test_myplex.py, and whether own.py makes their
+// assertions. The document explains why some are missing. JWT and removeFriend are
+// additional tests.
 var ownTests = map[string]bool{
 	"accounts": true, "resources": true, "connect_to_resource": true, "devices": true, "device": true, "resource": true,
 	"webhooks": true, "addwebhooks": true, "deletewebhooks": true, "optout": true, "onlineMediaSources_optOut": true,
@@ -20,8 +21,8 @@ var ownTests = map[string]bool{
 	"createHomeUser_remove": true, "createExistingUser": false, "plexpass_attributes": false, "watchlist": false, "searchDiscover": false,
 }
 
-// TestPlexAPIsOwnTests makes the assertions of PlexAPI's own tests against the binary,
-// and says with docs/clients.md which these are.
+// TestPlexAPIsOwnTests makes the assertions of PlexAPI's own tests against the binary. It
+// checks that docs/clients.md names these tests.
 func TestPlexAPIsOwnTests(t *testing.T) {
 	binary, authority := buildUsher(t), newAuthority(t)
 	server := startUsher(t, binary, authority)

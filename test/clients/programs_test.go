@@ -16,19 +16,19 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// A program makes the calls of a program that no registry carries as a package.
+// A program makes the calls of a program that is not a package in any registry.
 type program struct {
 	name    string
 	command []string
 }
 
-// plexauth is the package with which Home Assistant signs in. Its folder has PlexAPI as
-// well, which Home Assistant and Wizarr use.
+// plexauth is the package that Home Assistant signs in with. Its folder also has PlexAPI,
+// which Home Assistant and Wizarr use.
 var plexauth = client{name: "plexauth", version: "0.0.6", slug: "plexauth-0.0.6", language: python}
 
-// TestPrograms runs small programs that make the calls of Seerr, Tautulli, Home
-// Assistant, authentik, Wizarr and Organizr, and read what these read. They have https://plex.tv written in,
-// so they run in usher exec. What they call is in docs/clients.md.
+// TestPrograms runs small programs that make the calls of Seerr, Tautulli, Home Assistant,
+// authentik, Wizarr and Organizr, and read the same fields. They contain the address
+// https://plex.tv, so they run in usher exec. docs/clients.md lists their calls.
 func TestPrograms(t *testing.T) {
 	binary := buildUsher(t)
 	client := func(slug string) client {
@@ -69,7 +69,7 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// run runs the program, and returns what it prints.
+// run runs the program, and returns its output.
 func (p program) run(t *testing.T, binary string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), scriptTimeout)

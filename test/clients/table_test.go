@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// documentPath is the document with the table, and prose its other text.
-// rangesPath has the result of TestEveryVersion, for the same document.
+// documentPath is the document with the table, and prose has its other text. rangesPath has
+// the result of TestEveryVersion, for the same document.
 const (
 	documentPath = "../../docs/clients.md"
 	rangesPath   = "ranges.md"
@@ -27,7 +27,7 @@ const (
 	absent = "–"
 )
 
-// cell is what the table says about one client and one operation.
+// cell is the table's entry for one client and one operation.
 func (c client) cell(passed map[string]bool, operation string) string {
 	switch {
 	case passed[operation]:
@@ -60,13 +60,13 @@ func summary(clients []client, passed []map[string]bool) string {
 	return b.String()
 }
 
-// document is docs/clients.md.
+// document returns the text of docs/clients.md.
 func document(t *testing.T, clients []client, passed []map[string]bool) string {
 	t.Helper()
 	return strings.NewReplacer("TABLE\n", table(clients, passed), "RANGES\n", readRanges(t)).Replace(prose)
 }
 
-// readRanges is what TestEveryVersion found when it was last run with -update.
+// readRanges returns the result of the last run of TestEveryVersion with -update.
 func readRanges(t *testing.T) string {
 	t.Helper()
 	written, err := os.ReadFile(rangesPath)
@@ -122,7 +122,7 @@ func compareDocument(t *testing.T, want string) {
 	t.Helper()
 	if *update {
 		if t.Failed() {
-			t.Errorf("%s is left as it was, because something failed", documentPath)
+			t.Errorf("%s is not updated, because something failed", documentPath)
 			return
 		}
 		if err := os.WriteFile(documentPath, []byte(want), 0o644); err != nil {

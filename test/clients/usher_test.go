@@ -26,13 +26,14 @@ import (
 	"time"
 )
 
-// startTimeout is how long usher may take to be ready, and stopTimeout to exit.
+// startTimeout is how long usher may take to become ready, and stopTimeout how long it may
+// take to exit.
 const (
 	startTimeout = 20 * time.Second
 	stopTimeout  = 10 * time.Second
 )
 
-// noticeTime is how long a running usher may take to see changes by the command line.
+// noticeTime is how long a running usher may take to see changes on the command line.
 const noticeTime = time.Second
 
 // A person is an account of the test. Its fields are those in a scene.
@@ -51,7 +52,7 @@ type source struct {
 	Connections []connection `json:"connections"`
 }
 
-// A connection has the values that clients must get for one address.
+// A connection has the values that clients must receive for one address.
 type connection struct {
 	URI      string `json:"uri"`
 	Protocol string `json:"protocol"`
@@ -104,7 +105,7 @@ type instance struct {
 	machineID string
 }
 
-// buildUsher builds the binary under test, or takes the one that USHER_BIN names.
+// buildUsher builds the binary under test, or returns the one in USHER_BIN.
 func buildUsher(t *testing.T) string {
 	t.Helper()
 	if program := os.Getenv("USHER_BIN"); program != "" {
@@ -115,9 +116,9 @@ func buildUsher(t *testing.T) string {
 	return program
 }
 
-// startUsher starts usher with an admin and the sources, and stops it when the
-// test ends. With an authority it speaks TLS, with a certificate for plex.tv
-// that the authority has signed.
+// startUsher starts usher with an admin and the sources, and stops it when the test ends.
+// If there is an authority, it uses TLS, with a certificate for plex.tv that the authority
+// has signed.
 func startUsher(t *testing.T, program string, ca *authority) *instance {
 	t.Helper()
 	u := &instance{binary: program, data: filepath.Join(t.TempDir(), "data"), port: freePort(t)}
@@ -166,20 +167,20 @@ func startUsher(t *testing.T, program string, ca *authority) *instance {
 	return u
 }
 
-// stop asks usher to stop and waits for its exit.
+// stop asks usher to stop, and waits until it has exited.
 func stop(t *testing.T, cmd *exec.Cmd, gone <-chan struct{}) {
 	t.Helper()
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-gone:
 	case <-time.After(stopTimeout):
-		t.Errorf("usher is still there %v after SIGTERM", stopTimeout)
+		t.Errorf("usher still runs %v after SIGTERM", stopTimeout)
 		_ = cmd.Process.Kill()
 		<-gone
 	}
 }
 
-// waitReady waits until usher answers and returns what it calls itself.
+// waitReady waits until usher answers, and returns its version.
 func waitReady(t *testing.T, client *http.Client, base string, gone <-chan struct{}) string {
 	t.Helper()
 	var last error
@@ -187,7 +188,7 @@ func waitReady(t *testing.T, client *http.Client, base string, gone <-chan struc
 	for ; time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-gone:
-			t.Fatal("usher ended before it was ready")
+			t.Fatal("usher exited before it was ready")
 		default:
 		}
 		if last = ask(client, base+"/readyz", nil); last != nil {
@@ -239,7 +240,7 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// cli runs a command of usher on the instance's data while the server runs.
+// cli runs a command of usher on the data of the running instance.
 func (u *instance) cli(t *testing.T, stdin string, argv ...string) string {
 	t.Helper()
 	return runWith(t, "", stdin, append(append([]string{u.binary}, argv...), "--data", u.data)...)
@@ -255,8 +256,8 @@ func addSource(t *testing.T, u *instance, kind string, s source) {
 	u.cli(t, "", argv...)
 }
 
-// A cast has the accounts of one client. Each client has its own, so that the wrong
-// passwords and used codes of one do not affect another.
+// A cast has the accounts of one client. Each client has its own, so that wrong passwords
+// and used codes do not affect other clients.
 type cast struct {
 	plain  person
 	second person
@@ -304,7 +305,7 @@ func addPerson(t *testing.T, u *instance, name string) person {
 	return p
 }
 
-// An authority signs certificates that only this test trusts.
+// An authority signs certificates. Only this test trusts it.
 type authority struct {
 	certFile string
 	cert     *x509.Certificate
@@ -341,8 +342,8 @@ func newAuthority(t *testing.T) *authority {
 	return ca
 }
 
-// sign creates a certificate for the names and for 127.0.0.1, and returns its file
-// and that of its key.
+// sign creates a certificate for the names and for 127.0.0.1. It returns the files of the
+// certificate and of its key.
 func (ca *authority) sign(t *testing.T, names ...string) (certFile, keyFile string) {
 	t.Helper()
 	key := newKey(t)

@@ -21,7 +21,8 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// A span is a range of releases, both ends included; without a last one it has no end.
+// A span is a range of releases, including both ends. Without a last release, it has no
+// end.
 type span struct{ name, first, last string }
 
 func (s span) holds(c client) bool {
@@ -29,29 +30,29 @@ func (s span) holds(c client) bool {
 		(s.last == "" || compareVersions(c.version, s.last) <= 0)
 }
 
-// withoutAccounts are the releases without a sign-in by password. All others
-// must have one: a version in which the script finds no operation must not pass
-// for a version without faults.
+// withoutAccounts are the releases that cannot sign in with a password. All others must
+// have this operation: a version in which the script finds no operations must not count as
+// one without errors.
 var withoutAccounts = []span{
 	{"plex-api-client", "0.1.0", "0.9.0"},
 	{"plex-api-client", "0.31.0", "0.32.6"},
 	{"@lukehagar/plexjs", "0.43.0", ""},
 }
 
-// broken are the releases that no program can use, by what Python prints when
-// one imports them.
+// broken are the releases that no program can use, with the message that Python prints on
+// import.
 var broken = map[span]string{
 	{"plex-api-client", "0.1.0", "0.1.1"}: "TypeError: non-default argument 'upscale' follows default argument",
 }
 
-// mediaServerOperations are those that every version has.
+// mediaServerOperations are the operations that every version has.
 var mediaServerOperations = []string{
 	badToken, transientToken, transientUse, sourceAdmin, sourceTransient, sourcePlain, sourceMalformed, sourceUnknown,
 }
 
-// TestEveryVersion runs every version of the generated SDKs that PyPI and npm
-// carry, and those of the Rust crate whose interface is that of the newest, and
-// compares what they can do with ranges.md.
+// TestEveryVersion runs every version of the generated SDKs on PyPI and npm, and the
+// versions of the Rust crate with the interface of the newest one. It compares their
+// operations with ranges.md.
 func TestEveryVersion(t *testing.T) {
 	binary := buildUsher(t)
 	sdks := slices.Concat(nodeVersions(t), pythonVersions(t), rustVersions(t))
@@ -65,14 +66,14 @@ func TestEveryVersion(t *testing.T) {
 		}
 	})
 	if slices.ContainsFunc(passed, func(p map[string]bool) bool { return p == nil }) {
-		t.Logf("%s is not looked at, because not every version was run", rangesPath)
+		t.Logf("%s is not compared, because not every version was run", rangesPath)
 		return
 	}
 	compareRanges(t, ranges(sdks, passed))
 }
 
-// runVersion runs a version against a server of its own and returns which
-// operations it has. It has none if it is broken.
+// runVersion runs a version with its own server, and returns the operations that it has. A
+// broken version has none.
 func runVersion(t *testing.T, binary string, c client) map[string]bool {
 	t.Helper()
 	passed := make(map[string]bool)
@@ -97,7 +98,7 @@ func runVersion(t *testing.T, binary string, c client) map[string]bool {
 	return passed
 }
 
-// wantOperations checks that a version has some operations, or has none of them.
+// wantOperations checks that a version has all of some operations, or none of them.
 func wantOperations(t *testing.T, ran map[string]bool, want bool, operations []string) {
 	t.Helper()
 	for _, operation := range operations {
@@ -107,7 +108,7 @@ func wantOperations(t *testing.T, ran map[string]bool, want bool, operations []s
 	}
 }
 
-// wantBroken checks that a version still cannot be imported.
+// wantBroken checks that a version still fails on import.
 func wantBroken(t *testing.T, c client, dir, prints string) {
 	t.Helper()
 	argv := c.language.command(c, dir)
@@ -132,7 +133,7 @@ func compareVersions(a, b string) int {
 	return slices.Compare(numbers(a), numbers(b))
 }
 
-// sorted orders versions, and fails for a list that is too short to be true.
+// sorted sorts versions, and fails if there are implausibly few.
 func sorted(t *testing.T, versions []string, least int) []string {
 	t.Helper()
 	if len(versions) < least {
@@ -142,8 +143,8 @@ func sorted(t *testing.T, versions []string, least int) []string {
 	return versions
 }
 
-// nodeVersions lists the versions of plexjs on npm. Each runs the script of the
-// newest published version that is not newer than it.
+// nodeVersions lists the versions of plexjs on npm. Each version runs the script of the
+// newest published version that is not newer.
 func nodeVersions(t *testing.T) []client {
 	t.Helper()
 	const name = "@lukehagar/plexjs"
@@ -165,8 +166,8 @@ func nodeVersions(t *testing.T) []client {
 	return sdks
 }
 
-// everyNode keeps a version of plexjs in a folder beside those of the published
-// clients, since their scripts import what lies above them.
+// everyNode installs a version of plexjs in a folder next to those of the published
+// clients, because their scripts import files from the parent folder.
 var everyNode = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()
@@ -204,8 +205,8 @@ func pythonVersions(t *testing.T) []client {
 	return sdks
 }
 
-// everyPython keeps each version in a folder and what versions depend on in
-// folders that they share, since most depend on the same.
+// everyPython installs each version in its own folder, and dependencies in shared folders,
+// because most versions have the same ones.
 var everyPython = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()
@@ -231,7 +232,7 @@ var everyPython = language{
 	},
 }
 
-// pip makes the environment that installs and runs every version, and returns its pip.
+// pip creates the environment that installs and runs every version, and returns its pip.
 func pip(t *testing.T) string {
 	t.Helper()
 	python := install.Need(t, "python3", "install Python 3.10 or newer")
@@ -255,8 +256,8 @@ func pipInstall(t *testing.T, folder, requirements string, options ...string) {
 // dependencyLocks has a mutex for each folder of dependencies.
 var dependencyLocks sync.Map
 
-// installDependencies installs what the package in a folder depends on, and
-// returns the folder with it.
+// installDependencies installs the dependencies of the package in a folder, and returns
+// their folder.
 func installDependencies(t *testing.T, packages string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(packages, "*.dist-info", "METADATA"))
@@ -285,9 +286,9 @@ func installDependencies(t *testing.T, packages string) string {
 	return folder
 }
 
-// rustVersions are the versions of plex-api that have the interface of the
-// published one, whose script they share. Cargo lists no versions: a newer one
-// than the last of these fails the test.
+// rustVersions are the versions of plex-api with the interface of the published one, whose
+// script they share. Cargo does not list versions: if there is a newer one than the last of
+// these, the test fails.
 func rustVersions(t *testing.T) []client {
 	t.Helper()
 	versions := []string{"0.0.10", "0.0.11", "0.0.12"}
@@ -307,7 +308,7 @@ func rustVersions(t *testing.T) []client {
 	return crates
 }
 
-// everyRust makes the manifest of a version from that of the published one.
+// everyRust creates the manifest of a version from that of the published one.
 var everyRust = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()
@@ -386,8 +387,8 @@ func ranges(sdks []client, passed []map[string]bool) string {
 	return b.String()
 }
 
-// compareRanges fails if the ranges are not those of this run, or rewrites them
-// and docs/clients.md when asked to.
+// compareRanges fails if the ranges differ from those of this run. With -update, it
+// rewrites them and docs/clients.md.
 func compareRanges(t *testing.T, found string) {
 	t.Helper()
 	written := readRanges(t)
@@ -397,7 +398,7 @@ func compareRanges(t *testing.T, found string) {
 			t.Errorf("%s is not what this run found; run the test with -update\n%s", rangesPath, found)
 		}
 	case t.Failed():
-		t.Errorf("%s is left as it was, because something failed\n%s", rangesPath, found)
+		t.Errorf("%s is not updated, because something failed\n%s", rangesPath, found)
 	default:
 		write(t, rangesPath, found)
 		page, err := os.ReadFile(documentPath)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// loadBalancer is a load balancer as docs/scaling.md configures it.
+// loadBalancer is a load balancer with the configuration in docs/scaling.md.
 type loadBalancer struct {
 	name   string
 	args   func(dir string) []string
@@ -51,8 +51,8 @@ backend usher
 	},
 }
 
-// nginx has no health checks of its own without its commercial version: it passes
-// over a node that failed for as long as fail_timeout.
+// nginx has health checks only in its commercial version. The free version skips a node
+// that failed for the duration of fail_timeout.
 var nginx = loadBalancer{
 	name: "nginx",
 	args: func(dir string) []string { return []string{"-p", dir, "-c", filepath.Join(dir, "conf")} },
@@ -120,7 +120,7 @@ func (b loadBalancer) start(t *testing.T, nodes []string) string {
 	return "http://" + listen
 }
 
-// freeAddress is an address that nobody listens at.
+// freeAddress returns an address that nothing listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -144,7 +144,7 @@ func run(t *testing.T, cmd *exec.Cmd) {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("%s said: %s", cmd.Path, log.String())
+			t.Logf("%s printed: %s", cmd.Path, log.String())
 		}
 	})
 }
@@ -163,8 +163,8 @@ func await(t *testing.T, name string, ready func() error) {
 	}
 }
 
-// pgbouncer runs PgBouncer in one of its modes before a database, and returns the
-// database's address behind it.
+// pgbouncer runs PgBouncer in one of its modes in front of a database, and returns
+// PgBouncer's address.
 func pgbouncer(t *testing.T, address, mode string) string {
 	t.Helper()
 	u := parse(t, address)
@@ -186,7 +186,7 @@ pool_mode = %s
 default_pool_size = 60
 `, u.Hostname(), u.Port(), host, port, mode)
 	file := filepath.Join(dir, "pgbouncer.ini")
-	// Any user name connects as that of the URL.
+	// Any user name connects as the user in the URL.
 	config = strings.Replace(config, " port="+u.Port(), " port="+u.Port()+" user="+u.User.Username(), 1)
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)

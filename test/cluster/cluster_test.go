@@ -18,12 +18,12 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// usherBinary is the path of the binary that all tests here run.
+// usherBinary is the path of the binary that all tests of this package run.
 var usherBinary string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
-// buildAndRun builds the binary for as long as the tests run.
+// buildAndRun builds the binary, runs the tests, and removes it.
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "usher-cluster-")
 	if err != nil {
@@ -38,10 +38,10 @@ func buildAndRun(m *testing.M) int {
 	return pgtest.Main(m)
 }
 
-// bound is how long what is revoked on one node may be accepted on another.
+// bound is how long a token that is revoked on one node may be accepted on another.
 const bound = time.Second
 
-// password is that of every account, and secret that of the database.
+// password is the password of every account, and secret that of the database.
 const (
 	password = "correct horse battery"
 	secret   = "s3cret-of-the-database"
@@ -50,7 +50,7 @@ const (
 // cluster is one database with the key file that its nodes share.
 type cluster struct {
 	t       *testing.T
-	address string // empty: SQLite, beside the key file
+	address string // if empty, SQLite next to the key file
 	keyFile string
 }
 
@@ -64,7 +64,7 @@ func newCluster(t *testing.T) *cluster {
 	return &cluster{t, u.String(), filepath.Join(t.TempDir(), "keys", "usher.key")}
 }
 
-// command returns a command on the cluster's data.
+// command returns a command with the cluster's data.
 func (c *cluster) command(address string, args ...string) *exec.Cmd {
 	where := []string{"--database", address, "--key-file", c.keyFile}
 	if address == "" {
@@ -90,13 +90,13 @@ func (c *cluster) usher(input string, args ...string) string {
 	return string(out)
 }
 
-// node is a running server.
+// node is a node with its running server.
 type node struct {
 	*usher.Server
 	t *testing.T
 }
 
-// node starts a server on the database at an address, which may be a proxy's.
+// node starts a server with the database at an address, which may be a proxy's.
 func (c *cluster) node(address string, flags ...string) *node {
 	c.t.Helper()
 	args := append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)
@@ -116,14 +116,14 @@ func (c *cluster) node(address string, flags ...string) *node {
 	return n
 }
 
-// answer is an answer to a request.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// ask sends a request with a token, if it is not empty, and form values as pairs.
+// ask sends a request with a token, unless it is empty, and form values in pairs.
 func (n *node) ask(method, path, token string, form ...string) answer {
 	n.t.Helper()
 	values := url.Values{}
@@ -154,7 +154,7 @@ func (n *node) ask(method, path, token string, form ...string) answer {
 	return answer{res.StatusCode, res.Header, string(body)}
 }
 
-// value returns a value of an answer that must have a status.
+// value returns a value from an answer that must have the given status.
 func (a answer) value(t *testing.T, status int, key string) string {
 	t.Helper()
 	var values map[string]any
@@ -172,13 +172,13 @@ func (n *node) signIn(login string) string {
 	return n.ask("POST", "/api/v2/users/signin", "", "login", login, "password", password).value(n.t, 201, "authToken")
 }
 
-// check returns the status of a check of a token.
+// check returns the status of a token check.
 func (n *node) check(token string) int {
 	n.t.Helper()
 	return n.ask("GET", "/api/v2/user", token).status
 }
 
-// want fails the test unless a token's check has a status within a time.
+// want fails the test unless the check of a token returns a status within a time limit.
 func (n *node) want(token string, status int, within time.Duration) {
 	n.t.Helper()
 	began := time.Now()
@@ -194,7 +194,7 @@ func (n *node) want(token string, status int, within time.Duration) {
 	}
 }
 
-// Two nodes are one server, also when no notification gets through.
+// Two nodes act as one server, even if no notification arrives.
 func TestTwoNodes(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -215,7 +215,7 @@ func TestTwoNodes(t *testing.T) {
 	other := b.signIn("mia")
 	a.want(other, 200, 0)
 
-	// A PIN that is made on one node is linked on another, and polled on the first.
+	// A PIN that is created on one node is linked on another, and polled on the first.
 	pin := a.ask("POST", "/api/v2/pins", "")
 	id, code := pin.value(t, 201, "id"), pin.value(t, 201, "code")
 	if linked := b.ask("PUT", "/api/v2/pins/link", token, "code", code); linked.status != 204 {
@@ -223,7 +223,7 @@ func TestTwoNodes(t *testing.T) {
 	}
 	time.Sleep(bound)
 	if got := a.ask("GET", "/api/v2/pins/"+id, ""); !strings.Contains(got.body, `"authToken":"`) {
-		t.Errorf("the PIN on the node that made it: %d %s", got.status, got.body)
+		t.Errorf("the PIN on the node that created it: %d %s", got.status, got.body)
 	}
 
 	if out := a.ask("DELETE", "/api/v2/users/signout", token); out.status != 204 {
@@ -238,7 +238,7 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
-// A node that is cut off from the database says so, refuses, and comes back.
+// A node that is cut off from the database reports it, rejects requests, and recovers.
 func TestCutOff(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -276,8 +276,8 @@ func TestCutOff(t *testing.T) {
 	b.signIn("mia")
 }
 
-// The password of the database is asked for in the ways of libpq, and nobody reads
-// it but the database.
+// The password of the database can be given in the ways of libpq. Only the database
+// receives it.
 func TestDatabasePassword(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -307,7 +307,7 @@ func TestDatabasePassword(t *testing.T) {
 			t.Errorf("with %s, the password is printed: %s", variable, out)
 		}
 	}
-	// Attack: the list of processes, in which every user of the machine reads.
+	// Attack: read the list of processes, which every user of the machine can see.
 	u.User = url.UserPassword(u.User.Username(), secret)
 	n := c.node(u.String())
 	n.signIn("mia") // starts a process that hashes
@@ -316,7 +316,7 @@ func TestDatabasePassword(t *testing.T) {
 			t.Errorf("the password is in the title of a process: %q", line)
 		}
 	}
-	// A hint names the database, and not the password.
+	// A hint contains the name of the database, but not the password.
 	cmd := c.command(c.address, "account", "disable", "nobody")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "--database") || strings.Contains(string(out), secret) {

@@ -23,8 +23,8 @@ import (
 // diskSize is the size of a disk that fills up.
 const diskSize = 64 << 20
 
-// inNamespace runs a test in another process that has a mount namespace of its own,
-// where run may mount; the mounts end with it.
+// inNamespace runs a test in another process with its own mount namespace, where run may
+// mount. The mounts disappear with the process.
 func inNamespace(t *testing.T, run func()) {
 	t.Helper()
 	const variable = "CLUSTER_IN_NAMESPACE"
@@ -58,7 +58,7 @@ type disk struct {
 	dir string
 }
 
-// newDisk mounts one that every user may write to.
+// newDisk mounts a disk that every user may write to.
 func newDisk(t *testing.T) disk {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "usher-disk-")
@@ -72,7 +72,7 @@ func newDisk(t *testing.T) disk {
 	return disk{t, dir}
 }
 
-// fill leaves no room.
+// fill fills the disk.
 func (d disk) fill() {
 	f, err := os.Create(filepath.Join(d.dir, "ballast"))
 	if err != nil {
@@ -97,9 +97,9 @@ func (d disk) empty() {
 	}
 }
 
-// full is the fault. Clients work on; a client of its own signs in until it is
-// refused, as it must be, with when to try again; then, tokens are checked. When there
-// is room again, all works within seconds.
+// full is the fault. Clients continue, and an additional client signs in until a sign-in is
+// rejected, with a time to retry. Then tokens are checked. When the disk has room again,
+// everything works within seconds.
 func (s *scene) full(d disk) {
 	const name = "the disk of the database is full"
 	s.fault(name, *between, func() {
@@ -111,7 +111,7 @@ func (s *scene) full(d disk) {
 	s.awaitSignIn()
 }
 
-// awaitSignIn waits until somebody can sign in again.
+// awaitSignIn waits until sign-ins work again.
 func (s *scene) awaitSignIn() {
 	s.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
@@ -120,13 +120,13 @@ func (s *scene) awaitSignIn() {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Error("with room on the disk again, nobody can sign in")
+			s.t.Error("with room on the disk again, sign-ins fail")
 			return
 		}
 	}
 }
 
-// awaitRefusal signs in until that is refused.
+// awaitRefusal signs in until a sign-in is rejected.
 func (s *scene) awaitRefusal() {
 	for range 500 {
 		res, err := http.PostForm(s.nodes[0]+"/api/v2/users/signin?X-Plex-Client-Identifier="+fmt.Sprint("filler-", time.Now().UnixNano()),
@@ -139,7 +139,7 @@ func (s *scene) awaitRefusal() {
 		switch {
 		case res.StatusCode == http.StatusServiceUnavailable:
 			if res.Header.Get("Retry-After") == "" {
-				s.t.Error("the refusal does not say when to try again")
+				s.t.Error("the answer does not say when to retry")
 			}
 			return
 		case res.StatusCode != http.StatusCreated:
@@ -150,7 +150,7 @@ func (s *scene) awaitRefusal() {
 	s.t.Error("500 sign-ins fit on a full disk: the test proves nothing")
 }
 
-// judgeFull is the verdict on a scene with a full disk.
+// judgeFull judges a scene with a full disk.
 func (s *scene) judgeFull() {
 	for _, err := range s.finish() {
 		s.t.Error(err)
@@ -159,23 +159,23 @@ func (s *scene) judgeFull() {
 	s.t.Log(s.table())
 	for _, w := range s.windows {
 		if w.failed > clients {
-			s.t.Errorf("%s: %d requests failed without a word", w.name, w.failed)
+			s.t.Errorf("%s: %d requests failed without status 503", w.name, w.failed)
 		}
 	}
 }
 
-// checkEverywhere checks a token at each node.
+// checkEverywhere checks a token on each node.
 func (s *scene) checkEverywhere() {
 	for _, node := range s.nodes {
 		if status, body := send(s.t.Context(), "GET", node+"/api/v2/user", "checker", s.tokens[0].text, nil); status != http.StatusOK {
-			s.t.Errorf("on a full disk, a token's check has status %d: %s", status, body)
+			s.t.Errorf("on a full disk, a token check has status %d: %s", status, body)
 		}
 	}
 }
 
-// logFull is the fault that PostgreSQL has no room for its log. It ends all connections,
-// tries to recover, and ends, because it has no room for that, either. Once there is room,
-// somebody has to start it again.
+// logFull is a fault in which PostgreSQL has no room for its log. It closes all
+// connections, tries to recover, and stops, because there is no room for that either. Once
+// there is room, it must be started again.
 func (s *scene) logFull(d disk, server *pgtest.Server) {
 	s.fault("the disk of PostgreSQL's log is full", *between, func() {
 		d.fill()
@@ -183,7 +183,7 @@ func (s *scene) logFull(d disk, server *pgtest.Server) {
 		s.awaitRefusal()
 		for deadline := time.Now().Add(time.Minute); !server.Ended(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				s.t.Error("PostgreSQL goes on without room for its log: the test proves less than it says")
+				s.t.Error("PostgreSQL continues without room for its log: the test proves less than it says")
 				break
 			}
 		}
@@ -199,8 +199,8 @@ func (s *scene) logFull(d disk, server *pgtest.Server) {
 	s.awaitSignIn()
 }
 
-// useUpLog writes to the log until there is no room: each time, the rest of a file of
-// the log stays empty.
+// useUpLog writes to the log until there is no room. Each write leaves the rest of a log
+// file empty.
 func useUpLog(t *testing.T, server *pgtest.Server) {
 	admin, err := sql.Open("pgx", server.URL("postgres"))
 	if err != nil {
@@ -216,8 +216,8 @@ func useUpLog(t *testing.T, server *pgtest.Server) {
 	t.Error("the log has room on a full disk: the test proves nothing")
 }
 
-// The disk of PostgreSQL's log fills up while three nodes work. What was acknowledged
-// before is there when PostgreSQL is back.
+// The disk of PostgreSQL's log fills up while three nodes work. After PostgreSQL has been
+// restarted, everything acknowledged before is there.
 func TestFullDiskOfTheLog(t *testing.T) {
 	inNamespace(t, func() {
 		server, err := pgtest.Start("fsync=on", "min_wal_size=32MB", "max_wal_size=32MB")
@@ -238,8 +238,8 @@ func TestFullDiskOfTheLog(t *testing.T) {
 	})
 }
 
-// The disk of PostgreSQL's tables fills up while three nodes work. Its log is on
-// another disk.
+// The disk of PostgreSQL's tables fills up while three nodes work. The log is on another
+// disk.
 func TestFullDisk(t *testing.T) {
 	inNamespace(t, func() {
 		server, err := pgtest.Start("fsync=on")
@@ -271,7 +271,7 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// The disk of one node on SQLite fills up.
+// The disk of a node with SQLite fills up.
 func TestFullDiskSQLite(t *testing.T) {
 	inNamespace(t, func() {
 		d := newDisk(t)
@@ -283,8 +283,8 @@ func TestFullDiskSQLite(t *testing.T) {
 	})
 }
 
-// A backup for which there is no room, with a passphrase and without, leaves nothing, and
-// says which disk is full. The server goes on.
+// A backup without enough room, encrypted or not, leaves no files, and the error says which
+// disk is full. The server continues.
 func TestFullDiskOfABackup(t *testing.T) {
 	inNamespace(t, func() {
 		d := newDisk(t)
@@ -302,7 +302,7 @@ func TestFullDiskOfABackup(t *testing.T) {
 					t.Errorf("%s, passphrase %q: %v\n%s", engine, passphrase, err, out)
 				}
 				if left, err := os.ReadDir(d.dir); err != nil || len(left) != 1 {
-					t.Errorf("%s, passphrase %q: beside the ballast, %v is left, %v", engine, passphrase, left, err)
+					t.Errorf("%s, passphrase %q: besides the ballast, %v is left, %v", engine, passphrase, left, err)
 				}
 			}
 			n.signIn("mia")

@@ -1,3 +1,3 @@
-// Package cluster contains only tests, which run several built usher binaries on one
-// PostgreSQL and do to them what machines and networks do.
+// Package cluster contains only tests. They run several usher processes with one
+// PostgreSQL, and cause the failures that machines and networks have.
 package cluster

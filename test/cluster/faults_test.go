@@ -54,8 +54,8 @@ func (s *scene) start(database, listen string) *usher.Server {
 	return server
 }
 
-// newScene starts a node on each of the databases, with a balancer before them and
-// clients at work. The clients try backup codes that work once.
+// newScene starts a node on each of the databases, behind a balancer, and clients that send
+// requests. The clients try backup codes, each of which works once.
 func newScene(t *testing.T, c *cluster, binary string, front loadBalancer, databases ...string) *scene {
 	t.Helper()
 	s := &scene{traffic: &traffic{}, t: t, c: c, binary: binary}
@@ -87,7 +87,7 @@ func newScene(t *testing.T, c *cluster, binary string, front loadBalancer, datab
 	return s
 }
 
-// mustSignIn signs in, so that there is a token to work with, which nobody revokes.
+// mustSignIn signs in, so that there is a token that nobody revokes.
 func (s *scene) mustSignIn() {
 	s.t.Helper()
 	if s.signIn(s.t.Context(), "first"); len(s.tokens) == 0 {
@@ -96,7 +96,7 @@ func (s *scene) mustSignIn() {
 	s.tokens[0].ending = true
 }
 
-// mustRegisterKey makes a device one that asks for JWTs with a key.
+// mustRegisterKey registers a device's key, which requests JWTs.
 func (s *scene) mustRegisterKey() {
 	s.t.Helper()
 	key, err := plexauth.LoadDeviceKey(filepath.Join(s.t.TempDir(), "device.key"))
@@ -107,14 +107,14 @@ func (s *scene) mustRegisterKey() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	// A planted bug may make the token valid a moment later only.
+	// With a planted bug, the token may become valid only a moment later.
 	await(s.t, "the key of a device", func() error {
 		return sdk(s.front, keyed, string(account.AuthToken)).RegisterKey(s.t.Context(), key)
 	})
 	s.key = key
 }
 
-// fault does something, lets the clients work for a time, and then undoes it.
+// fault causes a fault, lets the clients continue for some time, and then undoes it.
 func (s *scene) fault(name string, long time.Duration, do, undo func()) {
 	s.enter(name)
 	do()
@@ -124,7 +124,7 @@ func (s *scene) fault(name string, long time.Duration, do, undo func()) {
 	time.Sleep(*between)
 }
 
-// kill kills a node, and records what that ends.
+// kill kills a node, and records which tokens that invalidates.
 func (s *scene) kill(i int) {
 	began := time.Now()
 	if err := s.servers[i].Kill(); err != nil {
@@ -133,7 +133,7 @@ func (s *scene) kill(i int) {
 	s.ended(s.nodes[i], began, leaseEnd)
 }
 
-// again starts a node again where it was.
+// again restarts a node at its address.
 func (s *scene) again(i int, database string) {
 	s.servers[i] = s.start(database, strings.TrimPrefix(s.nodes[i], "http://"))
 }
@@ -149,12 +149,13 @@ func (s *scene) finish() []error {
 	time.Sleep(bound)
 	errs := s.judge(s.t)
 	if !s.enough() {
-		s.t.Error("the clients did too little: the test proves nothing")
+		s.t.Error("the clients sent too few requests: the test proves nothing")
 	}
 	return errs
 }
 
-// enough reports whether the clients did so much that the history proves something.
+// enough reports whether the clients sent enough requests for the history to prove
+// something.
 func (s *scene) enough() bool {
 	s.mu.Lock()
 	accounts := len(s.accounts)
@@ -163,9 +164,9 @@ func (s *scene) enough() bool {
 		s.Count(history.Use, history.Yes) >= 5 && accounts > 0
 }
 
-// Clients work on three nodes behind HAProxy, on a primary with a synchronous
-// standby, while everything fails in turn. What was acknowledged stays, what was
-// revoked is accepted nowhere a second later, and what works once works once.
+// Clients use three nodes behind HAProxy, with a primary and a synchronous standby, while
+// one part after the other fails. Everything acknowledged is stored. A revoked token is
+// rejected everywhere a second later. A code that works once works only once.
 func TestFaults(t *testing.T) {
 	primary, err := pgtest.Start("fsync=on")
 	if err != nil {
@@ -177,7 +178,7 @@ func TestFaults(t *testing.T) {
 	standby := primary.Standby(t)
 	defer standby.Stop()
 
-	// The third node reaches both through proxies that no notification passes.
+	// The third node connects to both through proxies that drop notifications.
 	here, behindHere := pgtest.NewProxy(t, c.address)
 	there, behindThere := pgtest.NewProxy(t, replacePort(t, c.address, standby.Port))
 	here.DropNotifications()
@@ -220,7 +221,7 @@ func TestFaults(t *testing.T) {
 	for _, err := range s.finish() {
 		t.Error(err)
 	}
-	c.usher("", "audit", "verify") // fails if the chain is broken or forked
+	c.usher("", "audit", "verify") // it fails if the chain is broken or forked
 	t.Log(s.table())
 	if here.Dropped()+there.Dropped() == 0 {
 		t.Error("no notification was dropped: the test proves less than it says")
@@ -232,8 +233,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// While no synchronous standby answers, nothing is acknowledged that would be lost with
-// the primary. Token checks go on.
+// While no synchronous standby answers, nothing is acknowledged that would be lost with the
+// primary. Token checks continue.
 func TestStandbyIsLost(t *testing.T) {
 	primary, err := pgtest.Start("fsync=on")
 	if err != nil {
@@ -253,7 +254,7 @@ func TestStandbyIsLost(t *testing.T) {
 	for _, n := range nodes {
 		wg.Go(func() {
 			form := url.Values{"login": {"mia"}, "password": {password}}
-			// A request that waits for longer than a request may take gets no answer.
+			// A request that waits longer than the limit gets no answer.
 			if status, body := send(t.Context(), "POST", n.URL+"/api/v2/users/signin", "test", "", form); status != 503 && status != 0 {
 				t.Errorf("a sign-in without the standby: %d %s, want 503 or none", status, body)
 			}
@@ -280,7 +281,7 @@ func TestStandbyIsLost(t *testing.T) {
 	}
 }
 
-// nginx has no health checks, and hides a dead node all the same.
+// nginx has no health checks, but hides a dead node from clients.
 func TestNginx(t *testing.T) {
 	c := newCluster(t)
 	s := newScene(t, c, usherBinary, nginx, c.address, c.address)
@@ -297,7 +298,7 @@ func TestNginx(t *testing.T) {
 	}
 }
 
-// PgBouncer in session mode is a database like any other.
+// PgBouncer in session mode works like a database.
 func TestPgBouncer(t *testing.T) {
 	c := newCluster(t)
 	s := newScene(t, c, usherBinary, haproxy, pgbouncer(t, c.address, "session"), c.address)
@@ -307,8 +308,8 @@ func TestPgBouncer(t *testing.T) {
 	}
 }
 
-// PgBouncer in the other modes would mix the settings of connections. Nothing starts
-// behind it, and the error says what to do.
+// PgBouncer in the other modes would mix up the settings of connections. usher does not
+// start behind it, and the error says what to do.
 func TestPgBouncerInOtherModes(t *testing.T) {
 	c := newCluster(t)
 	c.usher(password, "account", "add", "mia", "--password-stdin")
@@ -323,7 +324,7 @@ func TestPgBouncerInOtherModes(t *testing.T) {
 	}
 }
 
-// One node on SQLite is killed again and again, at any moment.
+// A node with SQLite is killed repeatedly, at random times.
 func TestSQLiteIsKilled(t *testing.T) {
 	c := &cluster{t: t, keyFile: filepath.Join(t.TempDir(), "usher.key")}
 	s := newScene(t, c, usherBinary, haproxy, c.address)
@@ -333,7 +334,7 @@ func TestSQLiteIsKilled(t *testing.T) {
 		if err := s.servers[0].Kill(); err != nil {
 			t.Error(err)
 		}
-		s.ended(s.nodes[0], began, 0) // its key is in its memory alone
+		s.ended(s.nodes[0], began, 0) // its key is only in its memory
 		s.again(0, c.address)
 	}
 	for _, err := range s.finish() {
@@ -343,7 +344,7 @@ func TestSQLiteIsKilled(t *testing.T) {
 	t.Log(s.table())
 }
 
-// both is the URL of two servers, of which the one that takes writes is used.
+// both returns the URL of two servers. Connections use the one that accepts writes.
 func both(t *testing.T, first, second string) string {
 	t.Helper()
 	a, b := parse(t, first), parse(t, second)
@@ -373,7 +374,7 @@ func parse(t *testing.T, address string) *url.URL {
 // plant is a bug that the checker must find.
 type plant struct {
 	name, file, old, new string
-	// do brings the bug to light.
+	// do makes the bug visible.
 	do func(*scene)
 }
 
@@ -417,7 +418,7 @@ var plants = []plant{
 	},
 }
 
-// TestPlantedBugs proves that the checker sees what it is there to see.
+// TestPlantedBugs proves that the checker detects the bugs that it must detect.
 func TestPlantedBugs(t *testing.T) {
 	for _, p := range plants {
 		t.Run(p.name, func(t *testing.T) {
@@ -429,14 +430,14 @@ func TestPlantedBugs(t *testing.T) {
 			}
 			errs := s.finish()
 			if len(errs) == 0 {
-				t.Fatal("the checker does not see it")
+				t.Fatal("the checker does not detect it")
 			}
-			t.Logf("the checker sees %d: %v", len(errs), errs[0])
+			t.Logf("the checker reports %d errors: %v", len(errs), errs[0])
 		})
 	}
 }
 
-// build builds usher with the bug in it.
+// build builds usher with the bug.
 func (p plant) build(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -449,7 +450,7 @@ func (p plant) build(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if strings.Count(string(text), p.old) != 1 {
-		t.Fatalf("%s has changed: plant this bug anew", p.file)
+		t.Fatalf("%s has changed: update the planted bug", p.file)
 	}
 	dir := t.TempDir()
 	changed := filepath.Join(dir, "changed.go")

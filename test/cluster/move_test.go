@@ -13,8 +13,8 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// A person moves from one node to PostgreSQL and back. Tokens go on working, and no
-// server is left behind.
+// An operator moves from one node to PostgreSQL and back. Tokens stay valid. A move is
+// rejected while a server runs, and the old side no longer starts.
 func TestMigrate(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -95,8 +95,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// A node that was cut off while the database was moved learns of it when it connects
-// again, and stops: what it wrote would be lost.
+// A node that was cut off during a move of the database learns of it when it reconnects,
+// and stops: its writes would be lost.
 func TestNodeLearnsOfAMove(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -119,6 +119,6 @@ func TestNodeLearnsOfAMove(t *testing.T) {
 		}
 	}
 	if err := server.Stop(); err == nil || !strings.Contains(err.Error(), "was moved to /elsewhere") {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("it exited with %v", err)
 	}
 }

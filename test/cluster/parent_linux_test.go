@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// endWithParent makes a program end with the tests, also if these are killed: it would
-// keep its address, and every file that it has inherited.
+// endWithParent makes a program exit with the tests, even if these are killed. Otherwise it
+// would keep its address, and every file that it inherited.
 func endWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

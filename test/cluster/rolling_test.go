@@ -18,8 +18,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// nextRelease returns the schema of a release after this one: one more step, which
-// expands the schema as CONTRIBUTING.md asks for.
+// nextRelease returns the schema of a later release: one more step, which expands the
+// schema as CONTRIBUTING.md requires.
 func nextRelease(t *testing.T) fstest.MapFS {
 	t.Helper()
 	steps := fstest.MapFS{}
@@ -44,13 +44,13 @@ func nextRelease(t *testing.T) fstest.MapFS {
 	return steps
 }
 
-// balancer sends requests to the nodes that it has, each to the next one.
+// balancer sends requests to its nodes in turn.
 type balancer struct {
 	mu    sync.RWMutex
 	nodes map[*node]bool
 }
 
-// set adds a node, or takes it out and waits until nothing is in flight there.
+// set adds a node, or removes it and waits until its requests are finished.
 func (b *balancer) set(n *node, in bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,7 +62,7 @@ func (b *balancer) set(n *node, in bool) {
 	}
 }
 
-// each calls do with each node that it has.
+// each calls do with each of its nodes.
 func (b *balancer) each(do func(*node)) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -71,8 +71,8 @@ func (b *balancer) each(do func(*node)) {
 	}
 }
 
-// A release with one more step that expands the schema migrates it under nodes of this
-// release, which go on, and start again beside it: no request is refused.
+// A release with one more expanding step migrates the schema while nodes of this release
+// run. They continue, and can be restarted: no request is rejected.
 func TestRollingUpgrade(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -130,7 +130,7 @@ func TestRollingUpgrade(t *testing.T) {
 	if err := newer.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range old { // each is replaced by one that starts on the newer schema
+	for _, n := range old { // each is replaced with one that starts with the newer schema
 		again := c.node(c.address)
 		lb.set(again, true)
 		lb.set(n, false)

@@ -23,46 +23,45 @@ import (
 	"github.com/usher-auth/usher/test/history"
 )
 
-// clients is how many clients work at the same time. Each has one request in
-// flight.
+// clients is how many clients there are. Each sends one request at a time.
 const clients = 6
 
-// traffic is what clients do to the nodes of a cluster, and what they are told. They
-// use the SDK, but for what it does not do: the admin API, and answers that an attacker
-// has copied.
+// traffic is the requests of clients to the nodes of a cluster, and the answers. The
+// clients use the SDK, except for the admin API, and for requests that an attacker has
+// copied.
 type traffic struct {
 	history.History
-	// front answers for all nodes; nodes are their own addresses.
+	// front is the address of all nodes together, and nodes are their own addresses.
 	front string
 	nodes []string
-	// codes are backup codes that every client tries, and seed makes those of the
+	// codes are backup codes that every client tries, and seed generates the codes of the
 	// second factor.
 	codes []string
 	seed  string
-	// adminKey is a key of the admin API. Empty: nobody adds accounts.
+	// adminKey is a key for the admin API. If empty, no accounts are added.
 	adminKey plexauth.Secret
-	// key is the key of a device, with which it asks for JWTs. Nil: none does.
+	// key is a device's key, which requests JWTs. If nil, none are requested.
 	key *plexauth.DeviceKey
 
 	mu       sync.Mutex
 	tokens   []given
 	accounts []given
-	told     map[string]int // how many events clients were told of, by the name of the audit log
+	told     map[string]int // how many events were acknowledged, by their names in the audit log
 	windows  []*window      // the last one is open
 	names    int
-	lapsed   map[string]bool // nodes that have stopped for longer than their lease
+	lapsed   map[string]bool // nodes that have been stopped for longer than their lease
 }
 
-// given is a secret that a client was given.
+// given is a secret that a client received.
 type given struct {
 	key, text string
-	// minted is the node whose own key sealed it; empty for a token.
+	// minted is the node whose own key sealed it, or empty for a token.
 	minted string
-	ending bool // somebody has asked to end it
-	unsure bool // nobody promises anything about it any more
+	ending bool // a client has requested to revoke it
+	unsure bool // it may be valid or revoked
 }
 
-// window is what happened during a fault, at the front.
+// window has the results of requests to the front during a fault.
 type window struct {
 	name                            string
 	answered, refused, failed, slow int
@@ -76,7 +75,7 @@ func (tr *traffic) enter(name string) {
 	tr.windows = append(tr.windows, &window{name: name})
 }
 
-// note counts an answer that the front gave.
+// note counts an answer of the front.
 func (tr *traffic) note(status int, took time.Duration) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -95,7 +94,7 @@ func (tr *traffic) note(status int, took time.Duration) {
 	w.slowest = max(w.slowest, took)
 }
 
-// table is the windows, for people.
+// table returns the windows as text.
 func (tr *traffic) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%-44s %8s %8s %7s %6s %8s", "", "answered", "refused", "failed", "> 1 s", "slowest")
@@ -105,7 +104,7 @@ func (tr *traffic) table() string {
 	return b.String()
 }
 
-// run starts the clients, which work until ctx ends.
+// run starts the clients, which continue until ctx ends.
 func (tr *traffic) run(ctx context.Context) (wait func()) {
 	var wg sync.WaitGroup
 	for i := range clients {
@@ -119,11 +118,11 @@ func (tr *traffic) run(ctx context.Context) (wait func()) {
 	return wg.Wait
 }
 
-// mostTokens is how many tokens there are at a time, so that none is evicted: an account
-// has 500 devices, and a fast machine would reach that.
+// mostTokens is how many tokens exist at a time, so that none is evicted: an account has at
+// most 500 devices, and a fast machine would reach that.
 const mostTokens = 200
 
-// act is one request of a client, or a few that belong together.
+// act sends one request of a client, or a few that belong together.
 func (tr *traffic) act(ctx context.Context, client string) {
 	n := rand.IntN(40)
 	if (n == 0 || n == 5) && tr.live() >= mostTokens {
@@ -155,7 +154,7 @@ func (tr *traffic) act(ctx context.Context, client string) {
 	}
 }
 
-// live returns how many tokens nobody has asked to end.
+// live returns how many tokens no client has requested to revoke.
 func (tr *traffic) live() (n int) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -167,7 +166,7 @@ func (tr *traffic) live() (n int) {
 	return n
 }
 
-// anyone is the front, or one of the nodes.
+// anyone returns the front, or one of the nodes.
 func (tr *traffic) anyone() string {
 	if rand.IntN(2) == 0 {
 		return tr.front
@@ -175,15 +174,15 @@ func (tr *traffic) anyone() string {
 	return tr.nodes[rand.IntN(len(tr.nodes))]
 }
 
-// pick returns a random secret. With end, it is a token that nobody else has ended
-// or ends.
+// pick returns a random secret. With end, it is a token that no other client has revoked or
+// is revoking.
 func (tr *traffic) pick(end bool) (given, bool) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	if len(tr.tokens) == 0 {
 		return given{}, false
 	}
-	// Those of late are picked more often: what is old has been checked a lot.
+	// Recent secrets are picked more often: old ones have been checked many times.
 	last := min(len(tr.tokens), 50)
 	g := &tr.tokens[len(tr.tokens)-1-rand.IntN(last)]
 	if rand.IntN(4) == 0 {
@@ -196,7 +195,7 @@ func (tr *traffic) pick(end bool) (given, bool) {
 	return *g, true
 }
 
-// keep notes a secret that a client was given.
+// keep stores a secret that a client received.
 func (tr *traffic) keep(kind, text, minted string) string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -211,7 +210,7 @@ func (tr *traffic) add(key string, kind history.Kind, answer history.Answer, nod
 	tr.Add(history.Event{Key: key, Kind: kind, Answer: answer, Node: node, Sent: sent, Answered: time.Now()})
 }
 
-// outcome is what a status says: yes, no, or neither.
+// outcome returns the meaning of a status: yes, no, or unknown.
 func outcome(status, yes, no int) history.Answer {
 	switch status {
 	case yes:
@@ -223,13 +222,13 @@ func outcome(status, yes, no int) history.Answer {
 }
 
 const (
-	// ok is what statusOf returns for a call that succeeded.
+	// ok is the result of statusOf for a call that succeeded.
 	ok = http.StatusOK
 	// never is a status that no answer has.
 	never = -1
 )
 
-// statusOf is the status that a call of the SDK failed with; 0 if there was none.
+// statusOf returns the status of a failed call of the SDK, or 0 if there was no answer.
 func statusOf(err error) int {
 	var failed *plexauth.Error
 	switch {
@@ -241,7 +240,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// sdk returns a client of the SDK at an address.
+// sdk returns an SDK client for an address.
 func sdk(at, client, token string) *plexauth.Client {
 	return &plexauth.Client{
 		ClientIdentifier: client, AccountURL: at, MediaURL: at, HTTPClient: transport, Timeout: -1,
@@ -249,7 +248,7 @@ func sdk(at, client, token string) *plexauth.Client {
 	}
 }
 
-// call calls the SDK, and counts the answer if the front gave it. It returns the status.
+// call calls the SDK, and counts the answer if it is the front's. It returns the status.
 func (tr *traffic) call(ctx context.Context, at string, do func() error) int {
 	began := time.Now()
 	status := statusOf(do())
@@ -261,8 +260,7 @@ func (tr *traffic) call(ctx context.Context, at string, do func() error) int {
 
 func (tr *traffic) signIn(ctx context.Context, client string) {
 	sent := time.Now()
-	// A device of its own each time: one that signs in for the eleventh time loses
-	// a token.
+	// Each time a new device: a device that signs in for the eleventh time loses a token.
 	c := sdk(tr.front, fmt.Sprint(client, "-", rand.Int64()), "")
 	var account *plexauth.Account
 	if tr.call(ctx, tr.front, func() (err error) {
@@ -274,7 +272,7 @@ func (tr *traffic) signIn(ctx context.Context, client string) {
 	}
 }
 
-// tell counts an event that a client was told of.
+// tell counts an event that was acknowledged to a client.
 func (tr *traffic) tell(event string) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -284,7 +282,8 @@ func (tr *traffic) tell(event string) {
 	tr.told[event]++
 }
 
-// mint asks a node for a transient token, with the first token, which nobody revokes.
+// mint requests a transient token from a node, with the first token, which is never
+// revoked.
 func (tr *traffic) mint(ctx context.Context, client string) {
 	node := tr.nodes[rand.IntN(len(tr.nodes))]
 	sent := time.Now()
@@ -293,7 +292,7 @@ func (tr *traffic) mint(ctx context.Context, client string) {
 	}
 }
 
-// first is the first token, which nobody revokes.
+// first is the first token, which is never revoked.
 func (tr *traffic) first() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -317,12 +316,13 @@ func (tr *traffic) check(ctx context.Context, client string, g given, node strin
 	return answer
 }
 
-// useCode tries a backup code on a node of its own choice.
+// useCode tries a backup code on a random node.
 func (tr *traffic) useCode(ctx context.Context, client, code string) {
 	tr.signInWith(ctx, client, "backup code "+code[:3]+"…", code)
 }
 
-// useStep tries the code of the moment, as several clients do at the same time.
+// useStep tries the current code of the second factor. Several clients do so at the same
+// time.
 func (tr *traffic) useStep(ctx context.Context, client string) {
 	now := time.Now()
 	code, err := totp.GenerateCode(tr.seed, now)
@@ -341,10 +341,10 @@ func (tr *traffic) signInWith(ctx context.Context, client, key, code string) {
 	}
 }
 
-// linkPIN starts a PIN on one node, and links it on two others at the same time. It
-// then asks any node for the token.
+// linkPIN starts a PIN on one node, and links it on two others at the same time. Then it
+// requests the token from any node.
 func (tr *traffic) linkPIN(ctx context.Context, client string) {
-	// A device of its own, as in signIn.
+	// A new device, as in signIn.
 	client = fmt.Sprint(client, "-", rand.Int64())
 	pin, err := sdk(tr.anyone(), client, "").StartPIN(ctx, plexauth.PINRequest{})
 	if err != nil {
@@ -367,8 +367,8 @@ func (tr *traffic) linkPIN(ctx context.Context, client string) {
 	}
 }
 
-// useNonce asks for a JWT, whose request an attacker copies and sends to another node
-// at the same time.
+// useNonce requests a JWT. An attacker copies that request, and sends it to another node at
+// the same time.
 func (tr *traffic) useNonce(ctx context.Context) {
 	copied := &copier{tr: tr, key: tr.name("nonce"), node: tr.nodes[rand.IntN(len(tr.nodes))]}
 	c := sdk(tr.nodes[rand.IntN(len(tr.nodes))], keyed, "")
@@ -428,7 +428,7 @@ func (tr *traffic) name(kind string) string {
 	return fmt.Sprint(kind, " ", tr.names)
 }
 
-// changeAccounts adds an account, removes one, or looks for one.
+// changeAccounts adds, removes or reads an account.
 func (tr *traffic) changeAccounts(ctx context.Context) {
 	node := tr.anyone()
 	tr.mu.Lock()
@@ -479,8 +479,8 @@ func (tr *traffic) admin(ctx context.Context, method, target, body string) (int,
 	return answered(r)
 }
 
-// ended records that a node's transient tokens end in a time that began when it was
-// told to stop, or was killed.
+// ended records that a node's transient tokens expire within a time, counted from when the
+// node was stopped or killed.
 func (tr *traffic) ended(node string, began time.Time, within time.Duration) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -494,8 +494,8 @@ func (tr *traffic) ended(node string, began time.Time, within time.Duration) {
 	}
 }
 
-// lapse notes that a node stops for longer than its lease, or has renewed it since. Meanwhile,
-// other nodes do not accept its transient tokens, and afterwards they do again.
+// lapse records that a node is stopped for longer than its lease, or that it has renewed
+// the lease since. Until then, other nodes do not accept its transient tokens.
 func (tr *traffic) lapse(node string, lapsed bool) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -510,8 +510,8 @@ func (tr *traffic) lapse(node string, lapsed bool) {
 	}
 }
 
-// judge asks every node about every secret and account, and then the checker about
-// everything.
+// judge asks every node about every secret and account, and then has the checker judge all
+// events.
 func (tr *traffic) judge(t *testing.T) []error {
 	t.Helper()
 	for _, node := range tr.nodes {
@@ -532,9 +532,9 @@ func (tr *traffic) judge(t *testing.T) []error {
 	return append(tr.Check(bound), tr.unlogged(t)...)
 }
 
-// unlogged returns an error for each account that was added, as a client was told, of
-// which the audit log knows nothing, and one if it has fewer sign-ins or sign-outs than
-// were acknowledged.
+// unlogged returns an error for each added and acknowledged account that is not in the
+// audit log. It also returns one if the log has fewer sign-ins or sign-outs than were
+// acknowledged.
 func (tr *traffic) unlogged(t *testing.T) (errs []error) {
 	t.Helper()
 	if tr.adminKey == "" {
@@ -543,7 +543,7 @@ func (tr *traffic) unlogged(t *testing.T) (errs []error) {
 	added := tr.logged(t, "account.added")
 	for _, g := range tr.accounts {
 		if added[g.key] == 0 {
-			errs = append(errs, fmt.Errorf("%s: the audit log does not know that it was added", g.key))
+			errs = append(errs, fmt.Errorf("%s: the audit log has no event that it was added", g.key))
 		}
 	}
 	for event, told := range tr.told {
@@ -552,7 +552,7 @@ func (tr *traffic) unlogged(t *testing.T) (errs []error) {
 			n += of
 		}
 		if n < told {
-			errs = append(errs, fmt.Errorf("the audit log has %d events %s, and clients were told of %d", n, event, told))
+			errs = append(errs, fmt.Errorf("the audit log has %d events %s, and %d were acknowledged", n, event, told))
 		}
 	}
 	return errs
@@ -585,8 +585,8 @@ func (tr *traffic) logged(t *testing.T, event string) map[string]int {
 
 var transport = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * clients}}
 
-// send sends a form, and returns the status and the body of the answer; 0 and what went
-// wrong if there was none.
+// send sends a form, and returns the status and the body of the answer. If there was no
+// answer, it returns 0 and the error.
 func send(ctx context.Context, method, target, client, token string, form url.Values) (int, []byte) {
 	r, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -599,7 +599,7 @@ func send(ctx context.Context, method, target, client, token string, form url.Va
 	return answered(r)
 }
 
-// answered sends a request.
+// answered sends a request, like send.
 func answered(r *http.Request) (int, []byte) {
 	res, err := transport.Do(r)
 	if err != nil {

@@ -32,8 +32,8 @@ var (
 	seed   = flag.Uint64("crash.seed", 0, "seed of the first round (0: a new one); the next rounds' follow it")
 )
 
-// The number of operations in a round, and when the server is killed: in between,
-// at a different time in each round.
+// The number of operations in a round, and the range of those after which the server is
+// killed. The actual number differs from round to round.
 const (
 	operations = 1000
 	leastDone  = 50
@@ -50,9 +50,9 @@ const (
 // serverID is the server that is shared and unshared.
 const serverID = "den-1"
 
-// TestNothingAcknowledgedIsLost kills the server with SIGKILL during sign-ins and
-// account changes, some by the server and some by the command line, which is killed
-// with it. It then restarts the server and compares the state with what was
+// TestNothingAcknowledgedIsLost kills the server with SIGKILL during sign-ins and changes
+// of accounts. Some changes are made by the server, and some by the command line, which is
+// killed, too. Then it restarts the server, and compares its state with what was
 // acknowledged.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	dir := t.TempDir()
@@ -82,7 +82,7 @@ type cast struct {
 	codes []string
 }
 
-// The accounts. Those that only sign in share a password; each of the others has a
+// The accounts. Those that only sign in have the same password. Each of the others has a
 // worker that changes it.
 var signerNames = []string{"ada", "bob", "cyd", "dan"}
 
@@ -267,7 +267,7 @@ func (r *round) signIn(ctx context.Context, name, password, code string, device 
 		case status == http.StatusServiceUnavailable:
 			seconds, err := strconv.Atoi(header.Get("Retry-After"))
 			if err != nil {
-				return nil, fmt.Errorf("a busy server does not say when to come again: %w", err)
+				return nil, fmt.Errorf("a busy server does not say when to retry: %w", err)
 			}
 			select {
 			case <-time.After(time.Duration(seconds) * time.Second):
@@ -280,7 +280,7 @@ func (r *round) signIn(ctx context.Context, name, password, code string, device 
 		}
 		var account struct{ AuthToken string }
 		if err := json.Unmarshal(body, &account); err != nil || account.AuthToken == "" {
-			return nil, fmt.Errorf("signing in as %s gave no token: %w", name, err)
+			return nil, fmt.Errorf("signing in as %s returned no token: %w", name, err)
 		}
 		return r.ledger.signedIn(name, account.AuthToken), nil
 	}
@@ -333,8 +333,7 @@ func (r *round) signOut(ctx context.Context, tok *token) error {
 	return nil
 }
 
-// listServers creates the tokens with which a device reaches its servers. Listing
-// them acknowledges them.
+// listServers creates the tokens for a device's servers. The response acknowledges them.
 func (r *round) listServers(ctx context.Context, tok *token) error {
 	status, body, err := r.withToken(ctx, http.MethodGet, "/api/v2/resources", tok.text)
 	if err != nil {
@@ -375,7 +374,7 @@ func (r *round) useCodes(ctx context.Context) {
 	}
 }
 
-// changeAccount changes an account with the command line, again and again.
+// changeAccount changes an account on the command line repeatedly.
 func (r *round) changeAccount(ctx context.Context, rng *rand.Rand, p *person) {
 	changes := []func(context.Context, *person, int64) error{r.setPassword, r.disable, r.share, r.revoke}
 	for n, ok := r.next(); ok; n, ok = r.next() {
@@ -428,7 +427,7 @@ func (r *round) share(ctx context.Context, p *person, _ int64) error {
 	return nil
 }
 
-// revoke signs in and revokes the token with the command line.
+// revoke signs in, and revokes the token on the command line.
 func (r *round) revoke(ctx context.Context, p *person, n int64) error {
 	if p.disabled.is {
 		return nil
@@ -450,7 +449,7 @@ func (r *round) revoke(ctx context.Context, p *person, n int64) error {
 	return nil
 }
 
-// tokenID finds the number of the token of a device.
+// tokenID returns the ID of the token of a device.
 func (r *round) tokenID(ctx context.Context, name, device string) (int64, error) {
 	out, err := commandLine(ctx, r.binary, r.data, "", "token", "list", "--account", name, "--json")
 	if err != nil {
@@ -487,8 +486,8 @@ func (r *round) check() {
 	r.checkAudit()
 }
 
-// checkAudit verifies the chain of the audit log, and that the log has every
-// acknowledged sign-in.
+// checkAudit verifies the chain of the audit log, and that every acknowledged sign-in is in
+// the log.
 func (r *round) checkAudit() {
 	r.t.Helper()
 	if _, err := commandLine(r.t.Context(), r.binary, r.data, "", "audit", "verify"); err != nil {
@@ -499,12 +498,11 @@ func (r *round) checkAudit() {
 		r.t.Fatal(err)
 	}
 	if told := strings.Count(string(out), "\n"); told < r.ledger.signIns {
-		r.t.Errorf("the audit log tells of %d sign-ins, and %d were acknowledged", told, r.ledger.signIns)
+		r.t.Errorf("the audit log has %d sign-ins, and %d were acknowledged", told, r.ledger.signIns)
 	}
 }
 
-// checkDatabase runs the integrity check of SQLite before anything repairs the
-// database.
+// checkDatabase runs SQLite's integrity check before anything repairs the database.
 func (r *round) checkDatabase() {
 	r.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(r.data, "usher.db"))
@@ -517,7 +515,7 @@ func (r *round) checkDatabase() {
 		r.t.Errorf("the database is damaged: %s (%v)", result, err)
 	}
 	if err := db.QueryRow("PRAGMA foreign_key_check").Scan(new(any), new(any), new(any), new(any)); !errors.Is(err, sql.ErrNoRows) {
-		r.t.Errorf("a row refers to one that is not there (%v)", err)
+		r.t.Errorf("a row refers to a row that does not exist (%v)", err)
 	}
 }
 
@@ -543,8 +541,8 @@ type accountRow struct {
 
 type shareRow struct{ Server, Account string }
 
-// checkAccounts checks the changes by the command line, and enables all accounts, so
-// that tokens can be checked.
+// checkAccounts checks the changes by the command line, and enables all accounts, so that
+// their tokens can be checked.
 func (r *round) checkAccounts() {
 	r.t.Helper()
 	accounts := list[accountRow](r, "account", "list")
@@ -552,13 +550,13 @@ func (r *round) checkAccounts() {
 	for _, p := range r.ledger.people {
 		i := slices.IndexFunc(accounts, func(a accountRow) bool { return a.Username == p.name })
 		if i < 0 {
-			r.t.Fatalf("the account %s is gone", p.name)
+			r.t.Fatalf("the account %s no longer exists", p.name)
 		}
 		if !p.disabled.allows(accounts[i].Disabled) {
-			r.t.Errorf("%s is disabled: %v; acknowledged was %v", p.name, accounts[i].Disabled, p.disabled.is)
+			r.t.Errorf("%s is disabled: %v; want %v, as acknowledged", p.name, accounts[i].Disabled, p.disabled.is)
 		}
 		if shared := slices.Contains(shares, shareRow{serverID, p.name}); !p.shared.allows(shared) {
-			r.t.Errorf("%s has a share: %v; acknowledged was %v", p.name, shared, p.shared.is)
+			r.t.Errorf("%s has a share: %v; want %v, as acknowledged", p.name, shared, p.shared.is)
 		}
 		if accounts[i].Disabled {
 			if _, err := commandLine(r.t.Context(), r.binary, r.data, "", "account", "enable", p.name); err != nil {
@@ -566,7 +564,7 @@ func (r *round) checkAccounts() {
 			}
 		}
 	}
-	time.Sleep(time.Second) // the server sees changes by the command line within it
+	time.Sleep(time.Second) // by then, the server sees changes by the command line
 }
 
 // checkTokens checks that every token is valid or revoked as acknowledged.
@@ -581,11 +579,11 @@ func (r *round) checkTokens() {
 		_ = json.Unmarshal(body, &account)
 		switch {
 		case status != http.StatusOK && status != http.StatusUnauthorized:
-			r.t.Errorf("a token of %s gets status %d and %s", tok.username, status, body)
+			r.t.Errorf("a check of a token of %s returns status %d and %s", tok.username, status, body)
 		case !tok.valid.allows(status == http.StatusOK):
-			r.t.Errorf("a token of %s is valid: %v; acknowledged was %v", tok.username, status == http.StatusOK, tok.valid.is)
+			r.t.Errorf("a token of %s is valid: %v; want %v, as acknowledged", tok.username, status == http.StatusOK, tok.valid.is)
 		case status == http.StatusOK && account.Username != tok.username:
-			r.t.Errorf("a token of %s is one of %s now", tok.username, account.Username)
+			r.t.Errorf("a token of %s now belongs to %s", tok.username, account.Username)
 		}
 	}
 }
@@ -600,8 +598,8 @@ func (r *round) signsIn(name, password, code string) bool {
 	return status == http.StatusCreated
 }
 
-// checkPasswords checks that each account has the password that was acknowledged
-// last, or the one requested after that, and no earlier one.
+// checkPasswords checks that each account has the last acknowledged password, or the one
+// requested after it, and that no earlier password works.
 func (r *round) checkPasswords() {
 	r.t.Helper()
 	for _, p := range r.ledger.people {
@@ -609,13 +607,13 @@ func (r *round) checkPasswords() {
 		if p.password.open {
 			other := r.signsIn(p.name, p.password.asked, "")
 			if works == other {
-				r.t.Errorf("the passwords of %s before and after a change that was not acknowledged work: %v, %v", p.name, works, other)
+				r.t.Errorf("the passwords of %s from before and after an unacknowledged change work: %v, %v", p.name, works, other)
 			}
 		} else if !works {
-			r.t.Errorf("the password of %s that was acknowledged does not work", p.name)
+			r.t.Errorf("the acknowledged password of %s does not work", p.name)
 		}
 		if n := len(p.past); n > 0 && r.signsIn(p.name, p.past[n-1], "") {
-			r.t.Errorf("the password that %s had before works again", p.name)
+			r.t.Errorf("an earlier password of %s works again", p.name)
 		}
 	}
 	for _, name := range signerNames {
@@ -625,7 +623,7 @@ func (r *round) checkPasswords() {
 	}
 }
 
-// checkCodes checks that no used backup code works, and that every unused one does.
+// checkCodes checks that every unused backup code works, and no used one.
 func (r *round) checkCodes() {
 	r.t.Helper()
 	used, open := 0, 0
@@ -636,7 +634,7 @@ func (r *round) checkCodes() {
 		}
 		used++
 		if r.signsIn(codesName, signerPassword, code) {
-			r.t.Errorf("a backup code that was used works again")
+			r.t.Errorf("a used backup code works again")
 		}
 	}
 	for _, a := range list[accountRow](r, "account", "list") {

@@ -4,8 +4,8 @@ import (
 	"sync"
 )
 
-// fact is a value that a client changes: the last acknowledged value, and a
-// requested one without a response so far. After a crash it must be one of the two.
+// fact is a value that a client changes. It has the last acknowledged value, and a
+// requested one that has no response yet. After a crash, the value must be one of the two.
 type fact[T comparable] struct {
 	is    T
 	asked T
@@ -36,8 +36,8 @@ type person struct {
 	shared   fact[bool]
 }
 
-// ledger has everything that was acknowledged in a round. It is safe for concurrent
-// use, except that each person belongs to its worker until the worker has returned.
+// ledger has everything that was acknowledged in a round. It is safe for concurrent use,
+// but each person belongs to its worker until the worker has returned.
 type ledger struct {
 	mu      sync.Mutex
 	tokens  []*token

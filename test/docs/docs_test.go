@@ -1,7 +1,7 @@
-// Package docs_test checks the documents against the project itself. Other tests
-// check docs/cli.md (internal/cli), docs/protocol.md and the audit events of
-// docs/reference.md (internal/api), its metrics (internal/server),
-// docs/conformance.md (internal/conformance), and docs/clients.md (test/clients).
+// Package docs_test checks the documents against the project. Other tests check docs/cli.md
+// (internal/cli), docs/protocol.md and the audit events in docs/reference.md
+// (internal/api), the metrics there (internal/server), docs/conformance.md
+// (internal/conformance), and docs/clients.md (test/clients).
 package docs_test
 
 import (
@@ -66,7 +66,7 @@ func TestSDKHasNoDependencies(t *testing.T) {
 	}
 	const sdk = "github.com/usher-auth/usher/plexauth"
 	if diff := cmp.Diff([]string{sdk, sdk + "/login"}, strings.Fields(string(out))); diff != "" {
-		t.Errorf("what is not of the standard library (-want +got):\n%s", diff)
+		t.Errorf("packages outside the standard library (-want +got):\n%s", diff)
 	}
 }
 
@@ -125,7 +125,8 @@ func testFiles(t *testing.T) (names []string) {
 
 var link = regexp.MustCompile(`\]\(([^)#]+?)(#[^)]*)?\)`)
 
-// Every link to a file leads to one, and every fragment to one of its headings.
+// Every link to a file leads to an existing file, and every fragment to one of its
+// headings.
 func TestLinksLeadSomewhere(t *testing.T) {
 	var documents []string
 	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md"} {
@@ -165,8 +166,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// headings lists the fragments that lead to the headings of a document, as
-// GitHub writes them.
+// headings lists the fragments of a document's headings, in GitHub's spelling.
 func headings(t *testing.T, document string) (fragments []string) {
 	t.Helper()
 	text, err := os.ReadFile(document)
@@ -194,7 +194,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// GitHub's workflow tests the oldest version of Go that go.mod allows, on every
+// GitHub's workflow tests the oldest version of Go that go.mod allows, on every operating
 // system.
 func TestWorkflowHasTheGoVersion(t *testing.T) {
 	m := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read(t, "go.mod"))
@@ -209,19 +209,19 @@ func TestWorkflowHasTheGoVersion(t *testing.T) {
 	}
 }
 
-// The README installs the program before it calls it by its name, and sets each
-// variable before a command uses it.
+// The README installs the program before it runs it by name, and sets each variable before
+// a command uses it.
 func TestReadmeCommandsRun(t *testing.T) {
 	text := read(t, "README.md")
 	before, _, found := strings.Cut(text, "\n$ usher ")
 	if !found || !strings.Contains(before, "`go install ./cmd/usher`") || !strings.Contains(before, "`make build`") {
-		t.Error("the README calls usher by its name before it says how to get it")
+		t.Error("the README runs usher by name before it installs it")
 	}
 	used := regexp.MustCompile(`\$([A-Z]+)\b`).FindAllStringSubmatchIndex(text, -1)
 	for _, at := range used {
 		name := text[at[2]:at[3]]
 		if !regexp.MustCompile(`(?m)^\$ (` + name + `=|read -rs ` + name + `$)`).MatchString(text[:at[0]]) {
-			t.Errorf("the README uses $%s, which no command before sets", name)
+			t.Errorf("the README uses $%s, which no earlier command sets", name)
 		}
 	}
 	if len(used) < 4 {
@@ -253,8 +253,8 @@ func TestProgramsCompile(t *testing.T) {
 	}
 }
 
-// A program that imports the SDK is at most 5 % larger than one that does with
-// net/http and encoding/json.
+// A program that imports the SDK is at most 5 % larger than one that uses net/http and
+// encoding/json.
 func TestSDKIsSmall(t *testing.T) {
 	size := func(imports, body string) int64 {
 		dir := t.TempDir()
@@ -295,8 +295,8 @@ func TestSDKIsSmall(t *testing.T) {
 	}
 }
 
-// The SDK stays small enough to read in an afternoon. The two latest names are those of
-// homes: a type and an error.
+// The SDK must stay small enough to read in an afternoon. The two latest names are a type
+// and an error for homes.
 func TestSDKHasFewNames(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "doc", "-all", "./plexauth")
 	cmd.Dir = root
@@ -306,6 +306,6 @@ func TestSDKHasFewNames(t *testing.T) {
 	}
 	names := regexp.MustCompile(`(?m)^(?:func [A-Z]|type [A-Z]|\t(Err[A-Z]\w*) += )`).FindAllString(string(out), -1)
 	if n := len(names); n < 20 || n > 47 {
-		t.Errorf("plexauth has %d top-level names, want 47 at the most", n)
+		t.Errorf("plexauth has %d top-level names, want at most 47", n)
 	}
 }

@@ -18,9 +18,9 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// The README's program, with only its placeholders filled in, signs in to the built
-// binary with a second factor and prints how to reach a server. The test types the
-// code at the prompt.
+// The README's program, with only its placeholders replaced, signs in to the built binary
+// with a second factor, and prints how to reach a server. The test types the code at the
+// prompt.
 func TestReadmeProgramSignsIn(t *testing.T) {
 	dir := t.TempDir()
 	binary, err := usher.Build(dir)
@@ -39,7 +39,7 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 		return out
 	}
 	const password = "root has a password"
-	command(password+"\n", "account", "add", "root", "--email", "root@example.org", "--admin", "--password-stdin") // as the README has it
+	command(password+"\n", "account", "add", "root", "--email", "root@example.org", "--admin", "--password-stdin") // as in the README
 	var factor struct{ Secret string }
 	if err := json.Unmarshal(command("", "account", "totp", "root", "--json", "--yes"), &factor); err != nil {
 		t.Fatal(err)
@@ -87,8 +87,8 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 	}
 }
 
-// runAtPrompt runs a Go program, types the answer to a prompt, and returns what the
-// program printed afterwards.
+// runAtPrompt runs a Go program, types the answer at a prompt, and returns the output after
+// it.
 func runAtPrompt(t *testing.T, text, prompt string, typed func() string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "main.go")
@@ -112,7 +112,7 @@ func runAtPrompt(t *testing.T, text, prompt string, typed func() string) string 
 	}
 	asked := make([]byte, len(prompt))
 	if _, err := io.ReadFull(stdout, asked); err != nil || string(asked) != prompt {
-		t.Errorf("the program asks %q, want %q: %v", asked, prompt, err)
+		t.Errorf("the prompt is %q, want %q: %v", asked, prompt, err)
 	} else if _, err := io.WriteString(stdin, typed()); err != nil {
 		t.Error(err)
 	}
@@ -127,8 +127,8 @@ func runAtPrompt(t *testing.T, text, prompt string, typed func() string) string 
 	return string(rest)
 }
 
-// runExamples runs the commands of a document, one after the other, at a shell. Each
-// must succeed.
+// runExamples runs the commands of a document in a shell, one after the other. Each must
+// succeed.
 func runExamples(t *testing.T, document, binary, data, url string) {
 	t.Helper()
 	var script strings.Builder

@@ -14,7 +14,7 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// commandsAfter returns the first commands below a heading of docs/running.md.
+// commandsAfter returns the first commands after a heading of docs/running.md.
 func commandsAfter(t *testing.T, heading string) string {
 	t.Helper()
 	commands := regexp.MustCompile(`(?ms)^### ` + heading + `$.*?` + "^```sh\n(.*?)^```$")
@@ -25,9 +25,9 @@ func commandsAfter(t *testing.T, heading string) string {
 	return found[1]
 }
 
-// The backup and restore commands of docs/running.md work as they are written:
-// after a crash, whose write-ahead log must not be applied to the restored
-// database, and with a key file that is missing.
+// The backup and restore commands in docs/running.md work as written. This includes a
+// restore after a crash, whose write-ahead log must not be applied to the restored
+// database, and one with a missing key file.
 func TestRestoreAfterACrash(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := usher.Build(dir); err != nil {

@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// receiver is a program of docs/protocol.md that verifies webhooks.
+// receiver is a program in docs/protocol.md that verifies webhooks.
 type receiver struct {
 	language, url string
-	lines         chan string // what it prints
+	lines         chan string // its output
 }
 
-// runReceivers runs the receivers of docs/protocol.md, and signs in mia, whose
-// webhooks have a secret. Each receiver must print the events, and reject requests
-// that are signed otherwise.
+// runReceivers runs the receivers in docs/protocol.md, and signs in mia, whose webhooks
+// have a secret. Each receiver must print the events, and reject requests with another
+// signature.
 func runReceivers(t *testing.T, server, password, secret string) {
 	t.Helper()
 	receivers := []receiver{startReceiver(t, "go", secret, buildReceiver(t))}
@@ -62,7 +62,7 @@ func runReceivers(t *testing.T, server, password, secret string) {
 	}
 }
 
-// receiverText is the receiver in a language.
+// receiverText returns the text of the receiver in a language.
 func receiverText(t *testing.T, language string) string {
 	t.Helper()
 	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(read(t, "docs/protocol.md"), -1) {
@@ -90,7 +90,7 @@ func buildReceiver(t *testing.T) (path string) {
 	return path
 }
 
-// startReceiver starts a receiver, and returns once it listens.
+// startReceiver starts a receiver, and returns when it listens.
 func startReceiver(t *testing.T, language, secret string, command ...string) receiver {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,8 +134,8 @@ func startReceiver(t *testing.T, language, secret string, command ...string) rec
 	}
 }
 
-// postForm sends a form with a header, and decodes the answer into v unless it is nil.
-// A payload is sent as webhooks are.
+// postForm sends a form with a header, and decodes the answer into v unless v is nil. If
+// there is a payload, it is sent like a webhook.
 func postForm(t *testing.T, address string, form url.Values, header, value string, v any) (status int) {
 	t.Helper()
 	contentType, body := "application/x-www-form-urlencoded", form.Encode()

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// BenchmarkStart compares a program with the same program in usher exec. "exec-ms"
-// is the median until the program runs, and "whole-ms" until usher has ended.
+// BenchmarkStart compares a program with the same program in usher exec. "exec-ms" is the
+// median time until the program runs, and "whole-ms" until usher has exited.
 func BenchmarkStart(b *testing.B) {
 	for _, mode := range []string{"direct", "namespace", "env"} {
 		b.Run(mode, func(b *testing.B) {
@@ -52,9 +52,8 @@ func report(b *testing.B, took []time.Duration, unit string) {
 	b.ReportMetric(float64(took[len(took)/2])/float64(time.Millisecond), unit)
 }
 
-// BenchmarkRequest compares requests of one program, on a connection that stays
-// open: to usher by HTTPS as plex.tv, and to the same usher at localhost, without
-// TLS.
+// BenchmarkRequest compares requests of one program on a persistent connection: over HTTPS
+// to plex.tv, which is usher, and to the same usher at localhost without TLS.
 func BenchmarkRequest(b *testing.B) {
 	for _, mode := range []string{"namespace", "env"} {
 		cmd := exec.Command(usher, "exec", "--quiet", "--mode", mode, "--", self, "measure",
@@ -75,8 +74,8 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// measure prints the median time of a request to each URL. Requests take turns, so
-// that the machine treats all URLs alike.
+// measure prints the median time of a request to each URL. It alternates between the URLs,
+// so that other load affects all of them.
 func measure(urls []string) error {
 	took := make([][]float64, len(urls))
 	for range 1000 {

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/test/http/binary"
 )
 
-// decode reads a YAML file, and fails for a key that is not known.
+// decode reads a YAML file, and fails if a key is unknown.
 func decode(t *testing.T, path string, into any) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -29,7 +29,7 @@ func decode(t *testing.T, path string, into any) {
 	}
 }
 
-// shell runs a script as a CI system does, with the built usher in PATH.
+// shell runs a script like a CI system, with the built usher in PATH.
 func shell(t *testing.T, script string, env ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", script)
@@ -41,7 +41,7 @@ func shell(t *testing.T, script string, env ...string) string {
 	return string(out)
 }
 
-// end ends the daemon whose process is in a file of variables.
+// end stops the daemon whose process is in a file of variables.
 func end(t *testing.T, vars string) {
 	t.Helper()
 	text, err := os.ReadFile(vars)
@@ -60,7 +60,7 @@ func end(t *testing.T, vars string) {
 	await(t, "the daemon has ended", func() bool { return !running(pid) })
 }
 
-// The action for GitHub runs a command, or leads later steps to usher.
+// The GitHub action runs a command, or sends the requests of later steps to usher.
 func TestGitHubAction(t *testing.T) {
 	type input struct{ Description, Default string }
 	var action struct {
@@ -92,7 +92,7 @@ func TestGitHubAction(t *testing.T) {
 			input := strings.TrimSuffix(strings.TrimPrefix(value, "${{ inputs."), " }}")
 			d, ok := action.Inputs[input]
 			if !ok || d.Description == "" {
-				t.Errorf("%s is %s, which is no input", name, value)
+				t.Errorf("%s is %s, which is not an input", name, value)
 			}
 			if given, ok := inputs[input]; ok {
 				d.Default = given
@@ -119,7 +119,7 @@ func TestGitHubAction(t *testing.T) {
 	}
 }
 
-// The snippet for GitLab does so for the script of a job.
+// The GitLab snippet does the same for the script of a job.
 func TestGitLabSnippet(t *testing.T) {
 	var snippet map[string]struct {
 		Variables    map[string]string

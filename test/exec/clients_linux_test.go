@@ -15,12 +15,11 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// client is a way in which programs make requests, in a language.
+// client is a way to make requests in a programming language.
 type client struct {
 	name    string
 	command []string // the URL is its last argument
-	// not says why it does not reach usher by variables and hooks; empty: it
-	// does.
+	// not says why it does not reach usher by variables and hooks. If empty, it does.
 	not string
 }
 
@@ -33,8 +32,8 @@ func (c client) row() string {
 	return strings.TrimSuffix(fmt.Sprintf("| %s | yes | yes | %s | %[2]s | %s", c.name, env, c.not), " ") + " |"
 }
 
-// clients are the rows of the table in docs/clients.md. classes is the class path of
-// the programs of Java.
+// clients are the rows of the table in docs/clients.md. classes is the class path of the
+// Java programs.
 func clients(python, classes string) []client {
 	java := func(name, class, kind, not string) client {
 		return client{name: "Java " + name, command: []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes, class, kind}, not: not}
@@ -96,7 +95,7 @@ puts s.read`),
 	}
 }
 
-// compile compiles the programs of Java, and returns their class path.
+// compile compiles the Java programs, and returns their class path.
 func compile(t *testing.T) (classes string) {
 	t.Helper()
 	libraries := filepath.Join(mavenLibraries(t), "*")
@@ -108,8 +107,7 @@ func compile(t *testing.T) (classes string) {
 	return classes + ":" + libraries
 }
 
-// mavenLibraries installs the libraries of the programs of Java, and returns their
-// folder.
+// mavenLibraries installs the libraries of the Java programs, and returns their folder.
 func mavenLibraries(t *testing.T) string {
 	t.Helper()
 	mvn := install.Need(t, "mvn", "apt-get install maven")
@@ -130,8 +128,8 @@ func mavenLibraries(t *testing.T) string {
 	return folder
 }
 
-// ordinary makes a user without capabilities run a program: in a user namespace,
-// in which the files of the test are that user's.
+// ordinary runs a program as a user without capabilities: in a user namespace in which the
+// test's files belong to that user.
 func ordinary(s *started) {
 	const id = 1000
 	s.SysProcAttr = &syscall.SysProcAttr{
@@ -141,7 +139,7 @@ func ordinary(s *started) {
 	}
 }
 
-// venv returns a Python with the packages.
+// venv returns a Python with packages.
 func venv(t *testing.T) string {
 	t.Helper()
 	python := install.Need(t, "python3", "install Python 3.10 or newer")
@@ -162,8 +160,8 @@ func venv(t *testing.T) string {
 	return filepath.Join(folder, "bin", "python")
 }
 
-// Each client reaches usher without being changed or configured, as root and as an
-// ordinary user, and is refused another host. The table is in docs/clients.md.
+// Each client reaches usher without changes or configuration, as root and as an ordinary
+// user, and is blocked from another host. The table is in docs/clients.md.
 func TestClients(t *testing.T) {
 	python := venv(t)
 	install.NPM(t, "node")
@@ -194,7 +192,7 @@ func TestClients(t *testing.T) {
 					}
 				}
 				if r := try("https://other.example/", func(*started) {}); want && !strings.Contains(r.err, "refused other.example") {
-					t.Errorf("%s: usher does not report the refused host:\n%s%s", c.name, r.out, r.err)
+					t.Errorf("%s: usher does not report the blocked host:\n%s%s", c.name, r.out, r.err)
 				}
 			})
 		})
@@ -202,10 +200,10 @@ func TestClients(t *testing.T) {
 	compareRows(t, rows)
 }
 
-// users are who runs the programs.
+// users returns how to run programs as each user.
 func users(t *testing.T) map[string]func(*started) {
 	list := map[string]func(*started){"the user who runs the test": func(*started) {}}
-	if allowed(t) { // another user is one of a namespace
+	if allowed(t) { // another user needs a namespace
 		list["an ordinary user"] = ordinary
 	}
 	return list
@@ -226,8 +224,7 @@ func compareRows(t *testing.T, rows []string) {
 	}
 }
 
-// python-plexapi signs in and connects to a server, with nothing but its own
-// defaults.
+// python-plexapi signs in and connects to a server, with its defaults.
 func TestPlexAPI(t *testing.T) {
 	python := venv(t)
 	modes(t, func(t *testing.T, mode string) {
@@ -240,14 +237,14 @@ var (
 	docCommand = regexp.MustCompile(`(?m)^\$ usher exec -- (.*\b(\S+\.\w+))$`)
 )
 
-// A new user copies a test from a document and runs its command.
+// A test from a document, copied and run by a new user, works.
 func TestDocument(t *testing.T) {
 	for name, files := range map[string]int{"testing.md": 8, "from-mocks.md": 2} {
 		t.Run(name, func(t *testing.T) { testDocument(t, name, files) })
 	}
 }
 
-// testDocument runs the tests of a document, of which there are count.
+// testDocument runs the tests in a document, which must have count of them.
 func testDocument(t *testing.T, name string, count int) {
 	python := venv(t)
 	document, err := os.ReadFile(filepath.Join("../../docs", name))
@@ -283,8 +280,8 @@ func testDocument(t *testing.T, name string, count int) {
 	}
 }
 
-// installPackages installs the packages of the project, as they are here, for
-// programs in a folder. It returns where that for Python is.
+// installPackages installs the project's packages for programs in a folder. It returns the
+// folder of the Python package.
 func installPackages(t *testing.T, python, dir string) (pythonPath string) {
 	t.Helper()
 	root, err := filepath.Abs("../..")

@@ -33,8 +33,8 @@ func controlled(args []string) error {
 	return err
 }
 
-// The program controls the usher that it signs in to, in its own network as well.
-// Nobody without the secret does.
+// The program controls the usher that it signs in to, also in its own network. A request
+// without the secret is rejected.
 func TestControl(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		const script = `set -e
@@ -54,7 +54,7 @@ func TestControl(t *testing.T) {
 	})
 }
 
-// Faults are of the program's own choice, in a flag and in a scene.
+// The faults of a flag or of a scene occur.
 func TestFaultFlag(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		run(t, "--mode", mode, "--fault", "rate-limit,path=/api/v2/ping,times=1", "--fault", "empty,path=/api/v2/ping,times=1", "--",
@@ -66,7 +66,7 @@ func TestFaultFlag(t *testing.T) {
 	run(t, "--fault", "emtpy", "--", "true").check(t, 2, nil, []string{`--fault emtpy: there is no fault "emtpy"; did you mean "empty"?`})
 }
 
-// A run fails if the program breaks a rule, and says how.
+// A run fails if the program breaks a rule, and the output says how.
 func TestAssert(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		rules := []string{"--mode", mode, "--quiet", "--assert", "no-token-in-url", "--assert", "max-calls=1/plex.tv", "--assert", "no-unknown-host", "--assert", "no-unknown-path", "--"}
@@ -85,7 +85,7 @@ func TestAssert(t *testing.T) {
 	run(t, "--assert", "no-token-in-ulr", "--", "true").check(t, 2, nil, []string{`did you mean "no-token-in-url"?`})
 }
 
-// Two runs with a seed are the same, and no server for people has one.
+// Two runs with the same seed are the same. usher serve accepts no seed.
 func TestSeedFlag(t *testing.T) {
 	const script = `"$0" control POST /accounts/member/tokens '{}'`
 	args := []string{"--quiet", "--seed", "7", "--", "sh", "-c", script, self}
@@ -100,7 +100,7 @@ func TestSeedFlag(t *testing.T) {
 	}
 }
 
-// A program signs people up on request, of a flag or of a scene, and in no other run.
+// Sign-ups work if a flag or a scene allows them, and in no other run.
 func TestSignUpFlag(t *testing.T) {
 	const script = `"$0" post https://plex.tv/api/v2/users 'username=ida&email=ida@example.org&password=ida+has+a+password'
 		"$0" control POST /accounts/ida/tokens '{}'`
@@ -119,13 +119,13 @@ func TestSignUpFlag(t *testing.T) {
 	run(t, "--server", "http://127.0.0.1:1", "--sign-up", "--", "true").check(t, 2, nil, []string{"--sign-up"})
 }
 
-// What the real services refuse is refused on request.
+// With --strict, usher rejects what the real services reject.
 func TestStrictFlag(t *testing.T) {
 	run(t, "--strict", "--", self, "get", "https://plex.tv/identity").check(t, 0, []string{"404 HTTP/2.0 "}, []string{"usher does not know GET plex.tv/identity"})
 }
 
-// A program is led to an usher that runs already: here, that of an usher exec around
-// it, which it also controls.
+// A program can use an usher that runs already: in this test, that of an outer usher exec,
+// which the program also controls.
 func TestServer(t *testing.T) {
 	if !allowed(t) {
 		return
@@ -145,8 +145,8 @@ func TestServer(t *testing.T) {
 	run(t, "--server", "http://127.0.0.1:1", "--seed", "7", "--", "true").check(t, 2, nil, []string{"does not go with"})
 }
 
-// What becomes of a program while the usher that it was led to ends: it is told why. One
-// that leads elsewhere is none.
+// If that usher exits while the program runs, the program's requests fail with the reason.
+// A URL that does not lead to an usher is an error.
 func TestServerEnds(t *testing.T) {
 	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -164,8 +164,8 @@ func TestServerEnds(t *testing.T) {
 	run(t, "--server", srv.URL+"/elsewhere", "--", "true").check(t, 125, nil, []string{"it responds with 301 Moved Permanently: it is not an usher"})
 }
 
-// A daemon leads programs that are started later to one usher, until it is ended.
-// Then nothing is left.
+// A daemon sends the requests of programs that start later to one usher, until it is
+// stopped. Then nothing is left behind.
 func TestDaemon(t *testing.T) {
 	dir, tmp := t.TempDir(), t.TempDir()
 	sh := filepath.Join(dir, "usher.sh")

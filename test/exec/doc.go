@@ -1,6 +1,6 @@
-// Package exec tests "usher exec" with the built binary: what a program reaches in
-// it, what it does not, and what is left of it.
+// Package exec tests "usher exec" with the built binary: which hosts a program can reach,
+// which it cannot, and what is left behind.
 //
-// It owns the programs that the tests run: the test's own, which needs only Go,
-// and, under the build tag "clients", those of curl, wget, Python and Node.
+// It owns the programs that the tests run: its own, which needs only Go, and, with the
+// build tag "clients", those for curl, wget, Python and Node.
 package exec

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	// A program inherits which signals are ignored, and the tests may run under nohup or in
-	// the background of a shell. What is caught here is not ignored in a program.
+	// the background of a shell. A signal that is caught here is not ignored in a program.
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if ossignal.Ignored(sig) {
 			ossignal.Notify(make(chan os.Signal, 1), sig)
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(build(m))
 }
 
-// build builds usher for the tests, where other users may read it as well.
+// build builds usher for the tests, in a folder that other users may read.
 func build(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "exec-test-")
 	if err != nil {
@@ -56,7 +56,7 @@ func build(m *testing.M) int {
 	if usher, err = binary.Build(dir); err != nil {
 		panic(err)
 	}
-	// "go test" keeps its binary in a folder of its user's.
+	// "go test" keeps its binary in a folder that only its user may read.
 	own, err := os.Executable()
 	if err != nil {
 		panic(err)
@@ -79,10 +79,10 @@ func command(args []string) error {
 	return cmd.Run()
 }
 
-// result is what came of a command.
+// result is the result of a command.
 type result struct {
 	out, err string
-	code     int // -1: a signal ended it
+	code     int // -1: a signal killed it
 }
 
 // run runs "usher exec" with arguments.
@@ -97,8 +97,8 @@ type started struct {
 	out, err bytes.Buffer
 }
 
-// newCommand returns "usher exec" with arguments, in an environment in which the
-// test's folder is the one for temporary files.
+// newCommand returns "usher exec" with arguments. In its environment, the test's folder is
+// the one for temporary files.
 func newCommand(t *testing.T, args ...string) *started {
 	t.Helper()
 	s := &started{Cmd: exec.CommandContext(t.Context(), usher, append([]string{"exec"}, args...)...)}
@@ -146,8 +146,8 @@ func (r result) check(t *testing.T, code int, out, err []string) {
 	}
 }
 
-// allowed reports whether this machine allows namespaces. Containers often do not:
-// then what needs them cannot be tested there. "make test" sets NAMESPACES=required.
+// allowed reports whether this machine allows namespaces. Containers often do not, and then
+// the tests that need them do nothing. "make test" sets NAMESPACES=required.
 func allowed(t *testing.T) bool {
 	t.Helper()
 	r := run(t, "--doctor")
@@ -161,7 +161,7 @@ func allowed(t *testing.T) bool {
 	return false
 }
 
-// modes are the ways to lead a program to usher.
+// modes runs a test with each way to lead a program to usher.
 func modes(t *testing.T, test func(t *testing.T, mode string)) {
 	t.Helper()
 	inTurn(t, func(t *testing.T, mode string) {
@@ -170,8 +170,8 @@ func modes(t *testing.T, test func(t *testing.T, mode string)) {
 	})
 }
 
-// inTurn is modes for programs that need port 32400 of this machine's localhost in
-// mode env: one of them at a time.
+// inTurn is like modes, for programs that need port 32400 at localhost in mode env: they
+// run one at a time.
 func inTurn(t *testing.T, test func(t *testing.T, mode string)) {
 	t.Helper()
 	list := []string{"env"}
@@ -185,8 +185,8 @@ func inTurn(t *testing.T, test func(t *testing.T, mode string)) {
 
 const directHost = "192-0-2-1.0123456789abcdef0123456789abcdef.plex.direct"
 
-// Every host of Plex's is usher, by HTTPS at both ports, in the newest protocol that
-// the program speaks.
+// Every host of Plex leads to usher, over HTTPS at both ports, with the newest protocol
+// version that the program supports.
 func TestHostsLeadToUsher(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		r := run(t, "--mode", mode, "--", self, "get",
@@ -194,7 +194,7 @@ func TestHostsLeadToUsher(t *testing.T) {
 			"https://"+directHost+":32400/identity")
 		r.check(t, 0, nil, []string{"plex.tv: 1 request (1 × 200)", "clients.plex.tv: 1 request"})
 		if n := strings.Count(r.out, "200 HTTP/2.0"); n != 4 {
-			t.Errorf("%d answers of 4 are by HTTP/2:\n%s%s", n, r.out, r.err)
+			t.Errorf("%d answers of 4 use HTTP/2:\n%s%s", n, r.out, r.err)
 		}
 	})
 }
@@ -208,7 +208,7 @@ func TestMediaServerAtLocalhost(t *testing.T) {
 		check(t, 0, []string{"200 HTTP/1.1", `"machineIdentifier":"75736865`}, nil)
 }
 
-// The accounts are there, and the environment has their tokens.
+// The accounts exist, and the environment has their tokens.
 func TestPeople(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		for _, name := range []string{"admin", "member", "twofactor"} {
@@ -220,11 +220,11 @@ func TestPeople(t *testing.T) {
 	})
 }
 
-// --env prints the variables that a program gets, as a shell reads them.
+// --env prints the variables of a program in the syntax of a shell.
 func TestVariables(t *testing.T) {
 	printed := run(t, "--env")
 	printed.check(t, 0, []string{`USHER_ACCOUNT_ADMIN_PASSWORD='admin'\''s password'`, "USHER_SERVER_DEN_ID='den'"}, nil)
-	inside := run(t, "--quiet", "--", "sh", "-c", `env | grep ^USHER_ | grep -v ^USHER_CONTROL | sort`) // those are of one run
+	inside := run(t, "--quiet", "--", "sh", "-c", `env | grep ^USHER_ | grep -v ^USHER_CONTROL | sort`) // those belong to one run
 	outside, err := exec.CommandContext(t.Context(), "sh", "-c", "set -a; "+printed.out+"\nenv | grep ^USHER_ | sort").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -234,8 +234,8 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// The variables of an inner run replace those of an outer one, whatever their names are
-// made of.
+// The variables of an inner run replace those of an outer one, whatever their names
+// contain.
 func TestVariablesInside(t *testing.T) {
 	scene := func(address string) string {
 		file := filepath.Join(t.TempDir(), "scene.yaml")
@@ -255,8 +255,8 @@ func TestVariablesInside(t *testing.T) {
 	})
 }
 
-// An usher that the program runs is not confused by the variables, and is led to
-// the usher outside. The flags of usher exec are not its own.
+// An usher that the program runs is not confused by the variables, and is led to the outer
+// usher. The flags of usher exec do not apply to it.
 func TestUsherInside(t *testing.T) {
 	s := newCommand(t, "--", "sh", "-c", `echo "allow=$USHER_ALLOW" && "$0" server list --data "$TMPDIR/none"; "$0" exec -q -- "$1" get https://plex.tv/api/v2/ping`, usher, self)
 	s.Env = append(s.Env, "USHER_ALLOW=example.com", "USHER_QUIET=true")
@@ -266,10 +266,10 @@ func TestUsherInside(t *testing.T) {
 	finish(t, s).check(t, 0, []string{"allow=\n", "200 HTTP/2.0"}, []string{"error: there is no usher database"})
 }
 
-// Attack: a program sends what it has to a host of its own choice. Nothing gets out,
-// whether it is sent to a name or an address, by TCP or UDP. The outer usher and the
-// trap stand for the world outside; the same program without the inner usher is
-// heard.
+// Attack: a program sends its data to a host of its choice. Nothing gets out, whether it is
+// sent to a name or an address, over TCP or UDP. The outer usher and the trap take the
+// place of the outside world. They do receive the data of the same program without the
+// inner usher.
 func TestNothingGetsOut(t *testing.T) {
 	if !allowed(t) {
 		return
@@ -300,7 +300,7 @@ func TestNothingGetsOut(t *testing.T) {
 		t.Errorf("something got out:\n%s", inside.out)
 	}
 	if n := strings.Count(inside.err, "usher exec: refused leak.example"); n != 1 {
-		t.Errorf("%d ushers heard of leak.example, want the inner one alone:\n%s", n, inside.err)
+		t.Errorf("%d ushers heard of leak.example, want only the inner one:\n%s", n, inside.err)
 	}
 	inside.check(t, 0, nil, []string{
 		"refused 203.0.113.9:80", "refused 203.0.113.9:443", "refused 203.0.113.9:8443", "refused [2001:db8::9]:8443",
@@ -311,7 +311,7 @@ func TestNothingGetsOut(t *testing.T) {
 	}
 }
 
-// A refused host is named in the error of the program, and in usher's report.
+// The program's error names a blocked host, and so does usher's report.
 func TestRefusalsAreReadable(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		run(t, "--mode", mode, "--", self, "get", "https://other.example/").
@@ -322,7 +322,8 @@ func TestRefusalsAreReadable(t *testing.T) {
 	})
 }
 
-// The summary counts answers by host and status, and names what usher does not know.
+// The summary counts answers by host and status, and names the paths that usher does not
+// know.
 func TestSummary(t *testing.T) {
 	args := []string{"--", self, "get", "https://plex.tv/api/v2/user", "https://plex.tv/api/v2/ping", "https://plex.tv/api/v2/none?token=x"}
 	r := run(t, args...)
@@ -359,7 +360,7 @@ func TestRecord(t *testing.T) {
 	run(t, "--record", "/nowhere/run.har", "--", "echo", "ran").check(t, 125, nil, []string{"error: creating the file of --record"})
 }
 
-// --scene replaces the accounts and servers, and --time the time.
+// --scene replaces the accounts and servers, and --time sets the clock.
 func TestScene(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "scene.yaml")
 	write := func(text string) {
@@ -394,7 +395,7 @@ devices: [{account: noa, id: tv-1, token: aTokenThatIsChosen02}]
 	run(t, "--time", "tomorrow", "--", "true").check(t, 2, nil, []string{"error: --time tomorrow is not a time from 1970 to 2105"})
 }
 
-// --allow opens a host at a port, by name or address, and no other.
+// --allow opens a port of a host, by name or address, and no other.
 func TestAllow(t *testing.T) {
 	if !allowed(t) {
 		return
@@ -410,7 +411,7 @@ func TestAllow(t *testing.T) {
 		check(t, 0, []string{"200 HTTP/1.1 outside"}, nil)
 }
 
-// --forward opens a port of this machine's localhost.
+// --forward opens a port at this machine's localhost.
 func TestForward(t *testing.T) {
 	if !allowed(t) {
 		return
@@ -423,7 +424,7 @@ func TestForward(t *testing.T) {
 	run(t, "--mode", "namespace", "--", self, "get", u).check(t, 1, nil, []string{"connection refused"})
 }
 
-// The streams and the exit code are the program's.
+// usher exec passes through the program's streams and its exit code.
 func TestStreamsAndExitCodes(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		s := newCommand(t, "--quiet", "--mode", mode, "--", "sh", "-c", `cat; echo "$TEST_VALUE $#" >&2; exit 42`, "sh", "-x", "--", "--env")
@@ -450,8 +451,8 @@ func TestStreamsAndExitCodes(t *testing.T) {
 	run(t, "--env", "--", "true").check(t, 2, nil, []string{"run no program"})
 }
 
-// The arguments and the environment are the program's, whatever is in them: they need
-// not be text, and can be long. So can its own name.
+// usher exec passes on arguments and environment variables unchanged: they may be arbitrary
+// bytes, and long. The same is true for the program's name.
 func TestArguments(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "\xff\n \"'")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -472,25 +473,25 @@ func TestArguments(t *testing.T) {
 		r := finish(t, s)
 		r.check(t, 0, nil, nil)
 		if want := "<" + strings.Join(append(arguments, "c\xfed"), "><") + ">"; r.out != want {
-			t.Errorf("the program gets %.200q…, want %.200q…", r.out, want)
+			t.Errorf("the program received %.200q…, want %.200q…", r.out, want)
 		}
 	})
 }
 
-// A signal to usher reaches the program, and usher ends as the program does.
+// A signal to usher reaches the program, and usher exits like the program does.
 func TestSignals(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1} {
 			s := ready(t, "--mode", mode, "--", "sh", "-c", "echo ready; exec sleep 1000")
 			signal(t, s, sig)
 			if r := finish(t, s); r.code != -1 || s.ProcessState.Sys().(syscall.WaitStatus).Signal() != sig {
-				t.Errorf("%v: usher ended with %v\n%s", sig, s.ProcessState, r.err)
+				t.Errorf("%v: usher exited with %v\n%s", sig, s.ProcessState, r.err)
 			}
 			s = ready(t, "--mode", mode, "--", "sh", "-c", `trap "echo caught; exit 7" HUP INT TERM USR1; echo ready; while :; do sleep 0.01; done`)
 			signal(t, s, sig)
 			finish(t, s).check(t, 7, []string{"caught"}, nil)
 		}
-		for _, sig := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGWINCH} { // these end nobody
+		for _, sig := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGWINCH} { // these stop neither
 			s := ready(t, "--mode", mode, "--", "sh", "-c", `trap "echo caught; exit 7" TSTP WINCH; echo ready; while :; do sleep 0.01; done`)
 			signal(t, s, sig)
 			finish(t, s).check(t, 7, []string{"caught"}, nil)
@@ -498,12 +499,12 @@ func TestSignals(t *testing.T) {
 		s := start(t, "--mode", mode, "--", "sh", "-c", "kill -SEGV $$")
 		finish(t, s)
 		if s.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGSEGV {
-			t.Errorf("usher ended with %v, and the program by SIGSEGV", s.ProcessState)
+			t.Errorf("usher exited with %v, and the program with SIGSEGV", s.ProcessState)
 		}
 	})
 }
 
-// ready starts usher exec, and returns when the program has printed a line.
+// ready starts usher exec, and returns after the program has printed a line.
 func ready(t *testing.T, args ...string) *started {
 	t.Helper()
 	s := newCommand(t, args...)
@@ -526,7 +527,7 @@ func awaitLine(t *testing.T, s *started) {
 	}
 }
 
-// tee keeps the output, and says when the first line is there.
+// tee stores the output, and signals the first line.
 type tee struct {
 	s     *started
 	first chan struct{}
@@ -549,8 +550,8 @@ func signal(t *testing.T, s *started, sig syscall.Signal) {
 	}
 }
 
-// When the program stops, usher stops, so that a shell notices; and when usher goes
-// on, so does the program.
+// When the program is stopped, usher is stopped, so that a shell notices. When usher is
+// continued, so is the program.
 func TestStops(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		s := ready(t, "--mode", mode, "--", "sh", "-c", "echo $$; exec sleep 1000")
@@ -569,18 +570,17 @@ func TestStops(t *testing.T) {
 	})
 }
 
-// The key that stops a program is the program's to ignore, and usher does not stop
-// before it.
+// A program may ignore the key that stops it, and usher is not stopped before the program.
 func TestStopIsIgnored(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		s := newCommand(t, "--mode", mode, "--", "sh", "-c", `trap "" TSTP; echo ready; read line; echo "$line"`)
-		s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell starts a job
+		s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // like a shell starts a job
 		input, err := s.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
 		}
 		awaitLine(t, s)
-		if err := syscall.Kill(-s.Process.Pid, syscall.SIGTSTP); err != nil { // as the terminal sends it
+		if err := syscall.Kill(-s.Process.Pid, syscall.SIGTSTP); err != nil { // like the terminal sends it
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(input, "went on\n"); err != nil {
@@ -610,11 +610,11 @@ func await(t *testing.T, what string, done func() bool) {
 	t.Errorf("in 20 seconds, %s: no", what)
 }
 
-// running reports whether a process lives. One that nobody has waited for does not.
+// running reports whether a process runs. A zombie does not.
 func running(pid int) bool { s := state(pid); return s != "" && s != "Z" && s != "X" }
 
-// Nothing is left behind: neither processes nor files, whether the program ends or
-// usher is killed.
+// Nothing is left behind, neither processes nor files, whether the program exits or usher
+// is killed.
 func TestNothingIsLeft(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		for name, end := range map[string]func(t *testing.T, s *started){
@@ -649,7 +649,7 @@ func TestNothingIsLeft(t *testing.T) {
 	})
 }
 
-// The folder for temporary files may have a path that is not absolute, or not exist.
+// The path of the temporary folder may be relative, or not exist.
 func TestTemporaryFolder(t *testing.T) {
 	for _, name := range []string{"a folder", "none"} {
 		s := newCommand(t, "--quiet", "--mode", "env", "--", "sh", "-c", `cd / && exec "$0" get https://plex.tv/api/v2/ping`, self)
@@ -669,7 +669,7 @@ func TestTemporaryFolder(t *testing.T) {
 	}
 }
 
-// A request of HTTP/1.0 names no host: it is for whom the program has connected to.
+// A request of HTTP/1.0 has no host: it is for the host that the program connected to.
 func TestNoHost(t *testing.T) {
 	if !allowed(t) {
 		return
@@ -678,8 +678,8 @@ func TestNoHost(t *testing.T) {
 		check(t, 0, []string{strings.Repeat("HTTP/1.0 200 OK\n", 3)}, nil)
 }
 
-// Certificates of the user's own stay trusted, whichever variable names their file or
-// folder, and by whichever one a program reads: some of them come before others.
+// The user's own certificates stay trusted, whichever variable names their file or folder,
+// and whichever variable the program reads: some have priority over others.
 func TestOwnCertificates(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "a folder")
 	if err := os.Mkdir(folder, 0o755); err != nil {
@@ -708,7 +708,7 @@ func TestOwnCertificates(t *testing.T) {
 	})
 }
 
-// endFirst ends the program of a run, which leaves its child.
+// endFirst ends a run's program, whose child keeps running.
 func endFirst(t *testing.T, s *started) {
 	t.Helper()
 	pid, err := strconv.Atoi(strings.Fields(s.out.String())[0])
@@ -723,7 +723,7 @@ func endFirst(t *testing.T, s *started) {
 // An ordinary user needs no privileges.
 func TestOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 || !allowed(t) {
-		return // without root, every test is one
+		return // without root, every test runs as an ordinary user
 	}
 	s := newCommand(t, "--mode", "namespace", "--", "sh", "-c", `id -u; grep CapEff /proc/self/status; exec "$0" get https://plex.tv/api/v2/ping`, self)
 	s.Dir = "/"
@@ -734,17 +734,17 @@ func TestOrdinaryUser(t *testing.T) {
 	finish(t, s).check(t, 0, []string{"65534\n", "CapEff:\t0000000000000000", "200 HTTP/2.0"}, nil)
 }
 
-// Neither does an ordinary user where namespaces are refused.
+// An ordinary user needs no privileges without namespaces either.
 func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
 	if os.Geteuid() != 0 || !allowed(t) {
-		return // without root, TestNamespacesRefused is of an ordinary user
+		return // without root, TestNamespacesRefused runs as an ordinary user
 	}
 	const user = 1000
 	s := newCommand(t, "--", "sh", "-c", `id -u; grep CapEff /proc/self/status; exec "$0" get https://plex.tv/api/v2/ping`, self)
 	s.Args = append([]string{"sh", "-c", `echo 0 > /proc/sys/user/max_user_namespaces &&
 		exec setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all -- "$@"`, "sh", usher}, s.Args[1:]...)
 	s.Path, s.Dir = "/bin/sh", "/"
-	s.Env = append(s.Env, "TMPDIR=/tmp") // the test's own is root's
+	s.Env = append(s.Env, "TMPDIR=/tmp") // the test's own folder belongs to root
 	mapping := func(root int) []syscall.SysProcIDMap {
 		return []syscall.SysProcIDMap{{HostID: root, Size: 1}, {ContainerID: user, HostID: 65534, Size: 1}}
 	}
@@ -759,8 +759,8 @@ func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
 		[]string{"WARNING", "creating a user namespace"})
 }
 
-// Where namespaces are refused, variables lead the program to usher, and one line
-// says what that cannot do.
+// If namespaces are not allowed, variables lead the program to usher, and one line says
+// what that cannot do.
 func TestNamespacesRefused(t *testing.T) {
 	if !allowed(t) {
 		run(t, "--", self, "get", "https://plex.tv/api/v2/ping").check(t, 0, []string{"200 HTTP/2.0"}, []string{"WARNING"})

@@ -15,21 +15,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasLandlock reports whether the kernel can refuse TCP. Where it cannot, only the
-// refusal to run is tested.
+// hasLandlock reports whether the kernel can block TCP. If not, the test only checks that
+// usher does not run the program.
 func hasLandlock(t *testing.T) bool {
 	t.Helper()
 	r := run(t, "--doctor")
 	if strings.Contains(r.out, "--landlock: refuses TCP in mode env, by port (Landlock ") {
 		return true
 	}
-	t.Logf("Landlock was not tested here, which this machine lacks:\n%s", r.out)
+	t.Logf("Landlock was not tested, because this machine lacks it:\n%s", r.out)
 	return false
 }
 
-// Attack: in mode env, a program or a child of it ignores the variables of proxies, and
-// connects to an address of its own choice. The kernel refuses all ports but those of
-// usher and those that were opened.
+// Attack: in mode env, a program or its child ignores the proxy variables, and connects to
+// an address of its choice. The kernel blocks all ports except usher's and those that were
+// opened.
 func TestLandlock(t *testing.T) {
 	if !hasLandlock(t) {
 		return
@@ -59,8 +59,8 @@ func TestLandlock(t *testing.T) {
 	}
 }
 
-// A media server of the machine's that has port 32400 already is not usher's: it stays
-// out of reach. The outer usher is that server here.
+// If the machine already has a media server at port 32400, the program cannot reach it. In
+// this test, the outer usher is that server.
 func TestLandlockMediaPort(t *testing.T) {
 	if !allowed(t) || !hasLandlock(t) {
 		return
@@ -73,7 +73,7 @@ func TestLandlockMediaPort(t *testing.T) {
 	dial("--landlock").check(t, 1, nil, []string{"connect: permission denied"})
 }
 
-// Where the kernel has no Landlock, --landlock runs nothing, and says why.
+// If the kernel has no Landlock, --landlock runs nothing, and says why.
 func TestNoLandlock(t *testing.T) {
 	s := newCommand(t, "--mode", "env", "--landlock", "--", "echo", "ran")
 	s.Args = append([]string{self, "without-landlock", usher}, s.Args[1:]...)
@@ -97,8 +97,8 @@ func TestNoLandlock(t *testing.T) {
 	run(t, "--daemon", "--env-file", "x", "--landlock").check(t, 2, nil, []string{"--landlock is for --mode env"})
 }
 
-// withoutLandlock becomes a program for which the kernel has no Landlock: a filter
-// refuses the system call as a kernel does that lacks it.
+// withoutLandlock turns this process into a program without Landlock: a filter rejects the
+// system call, like a kernel that lacks it.
 func withoutLandlock(args []string) error {
 	runtime.LockOSThread()
 	program, err := bpf.Assemble([]bpf.Instruction{

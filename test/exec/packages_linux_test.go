@@ -11,7 +11,7 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// finishIn runs a command in usher exec in a folder, which must succeed.
+// finishIn runs a command in usher exec in a folder. It must succeed.
 func finishIn(t *testing.T, mode, dir string, env []string, argv ...string) {
 	t.Helper()
 	s := newCommand(t, append([]string{"--mode", mode, "--"}, argv...)...)
@@ -23,8 +23,8 @@ func finishIn(t *testing.T, mode, dir string, env []string, argv ...string) {
 	r.check(t, 0, nil, nil)
 }
 
-// The package for Python is installed as pip does it, and its tests run in usher
-// exec: pytest finds its plugin.
+// The Python package is installed by pip, and its tests run in usher exec: pytest finds its
+// plugin.
 func TestPythonPackage(t *testing.T) {
 	python := venv(t)
 	target := installPython(t, python)
@@ -37,14 +37,14 @@ func TestPythonPackage(t *testing.T) {
 	})
 }
 
-// The package for Node is tested by Node's own test runner.
+// The Node package is tested by Node's own test runner.
 func TestNodePackage(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		finishIn(t, mode, "../../clients/node", nil, "node", "--test", "test/")
 	})
 }
 
-// It works in Jest and in Vitest as npm installs it.
+// The Node package works in Jest and in Vitest after npm has installed it.
 func TestNodeRunners(t *testing.T) {
 	install.NPM(t, "runners")
 	installed := filepath.Join("runners", "node_modules", "usher-exec")
@@ -64,11 +64,10 @@ func TestNodeRunners(t *testing.T) {
 	}
 }
 
-// installPython installs the package for Python as pip does it, and returns where it
-// is.
+// installPython installs the Python package with pip, and returns its folder.
 func installPython(t *testing.T, python string) string {
 	t.Helper()
-	source, target := t.TempDir(), t.TempDir() // pip leaves files beside what it builds
+	source, target := t.TempDir(), t.TempDir() // pip leaves files next to the package
 	if err := os.CopyFS(source, os.DirFS("../../clients/python")); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The test's own binary is the program that usher exec runs, if its first argument
-// is one of these words. It knows nothing of usher.
+// The test's own binary is the program that usher exec runs, if its first argument is one
+// of these words. The program does not know of usher.
 var programs = map[string]func(args []string) error{
 	"get":     get,
 	"ask":     ask,
@@ -51,7 +51,7 @@ func get(urls []string) error {
 	return nil
 }
 
-// post prints the answer to a form: address, form.
+// post prints the answer to a form. Its arguments are an address and a form.
 func post(args []string) error {
 	req, err := http.NewRequest(http.MethodPost, args[0], strings.NewReader(args[1]))
 	if err != nil {
@@ -70,10 +70,11 @@ func post(args []string) error {
 	return err
 }
 
-// timeout bounds what no answer is expected to.
+// timeout limits requests that are expected to get no answer.
 const timeout = 2 * time.Second
 
-// ask asks addresses by HTTP/1.0, without a host, and prints the lines of the statuses.
+// ask sends requests of HTTP/1.0, without a host, to addresses, and prints the status
+// lines.
 func ask(addresses []string) error {
 	for _, a := range addresses {
 		c, err := net.Dial("tcp", a)
@@ -94,7 +95,7 @@ func ask(addresses []string) error {
 	return nil
 }
 
-// dial connects: network, address.
+// dial opens a connection. Its arguments are a network and an address.
 func dial(args []string) error {
 	c, err := net.DialTimeout(args[0], args[1], timeout)
 	if err != nil {
@@ -103,7 +104,7 @@ func dial(args []string) error {
 	return c.Close()
 }
 
-// lookup asks a given server of DNS, over UDP, for a name.
+// lookup sends a DNS query for a name to a given server, over UDP.
 func lookup(args []string) error {
 	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: timeout}).DialContext(ctx, network, args[0])
@@ -115,7 +116,7 @@ func lookup(args []string) error {
 	return err
 }
 
-// send sends a datagram.
+// send sends a datagram to an address.
 func send(args []string) error {
 	c, err := net.Dial("udp", args[0])
 	if err != nil {
@@ -125,8 +126,8 @@ func send(args []string) error {
 	return err
 }
 
-// trap runs a program, and meanwhile prints what comes in at ports 5353 (UDP) and
-// 8443 (TCP) of any address.
+// trap runs a program. Meanwhile, it prints what arrives at ports 5353 (UDP) and 8443 (TCP)
+// of any address.
 func trap(args []string) error {
 	u, err := net.ListenPacket("udp", ":5353")
 	if err != nil {
@@ -157,11 +158,11 @@ func trap(args []string) error {
 	if err := command(args); err != nil {
 		fmt.Println(err)
 	}
-	time.Sleep(100 * time.Millisecond) // what was sent is on its way
+	time.Sleep(100 * time.Millisecond) // wait for what was sent
 	return nil
 }
 
-// serve runs a program, and meanwhile answers "outside" at port 8443 of any address.
+// serve runs a program. Meanwhile, it answers "outside" at port 8443 of any address.
 func serve(args []string) error {
 	l, err := net.Listen("tcp", ":8443")
 	if err != nil {

@@ -1,9 +1,8 @@
 // Package history checks the responses of several nodes for linearizability.
 //
-// Clients record their requests, with times and responses. Check proves that one
-// server could have processed these events in some order, or names the secret for
-// which no such order exists. The package owns that model, but sends no requests:
-// tests do.
+// Clients record their requests, with times and responses. Check proves that one server
+// could have processed these events in some order, or names the secret for which no such
+// order exists. The package owns that model. It does not send requests.
 //
 // The search is porcupine's. The model is in step.
 package history
@@ -20,23 +19,24 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Kind is what was asked.
+// Kind is the kind of a request.
 type Kind string
 
 // The kinds of events.
 const (
-	// Give is a request that was answered with a new secret, or made an account. It
-	// is recorded only if it succeeded: nobody knows the name of what did not.
+	// Give is a request that returned a new secret, or created an account. It is recorded
+	// only if it succeeded: otherwise, the name is not known.
 	Give Kind = "give"
-	// Check asks whether what was given is still good.
+	// Check asks whether a secret is still valid, or whether an account still exists.
 	Check Kind = "check"
-	// End revokes what was given. Several requests may try.
+	// End revokes or removes it. Several requests may try to.
 	End Kind = "end"
-	// Use is a try of what works once, such as a backup code. It needs no Give.
+	// Use is an attempt to use something that works once, such as a backup code. It needs
+	// no Give.
 	Use Kind = "use"
 )
 
-// Answer is what became of a request.
+// Answer is the result of a request.
 type Answer string
 
 // The answers.
@@ -50,17 +50,17 @@ const (
 
 // Event is a request and its answer.
 type Event struct {
-	// Key names what it is about. It is no secret itself: failures print it.
+	// Key names the subject. It is not a secret, because failures print it.
 	Key    string
 	Kind   Kind
 	Answer Answer
-	// Node is who was asked, for people who read a failure.
+	// Node is the node that was asked, for readers of a failure.
 	Node string
-	// Sent and Answered are when the request left, and when its answer came.
+	// Sent and Answered are when the request was sent, and when its answer arrived.
 	Sent, Answered time.Time
 }
 
-// History is what happened. It is safe for concurrent use. The zero value is empty.
+// History is a list of events. It is safe for concurrent use. The zero value is empty.
 type History struct {
 	mu     sync.Mutex
 	events map[string][]Event // by key
@@ -91,8 +91,8 @@ func (h *History) Count(kind Kind, answer Answer) int {
 	return n
 }
 
-// Check returns one error for each key whose events cannot be those of one server
-// that accepts what has ended for a bound longer.
+// Check returns one error for each key whose events cannot be those of one server. Such a
+// server may accept a revoked secret for the duration of bound.
 func (h *History) Check(bound time.Duration) []error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -109,7 +109,7 @@ func (h *History) Check(bound time.Duration) []error {
 	return errs
 }
 
-// operations are events as porcupine takes them.
+// operations converts events for porcupine.
 func operations(events []Event) []porcupine.Operation {
 	const never = int64(1) << 62
 	list := make([]porcupine.Operation, 0, len(events))
@@ -117,8 +117,8 @@ func operations(events []Event) []porcupine.Operation {
 	for _, e := range events {
 		answered := e.Answered.UnixNano()
 		if e.Answer == Unknown {
-			// A check does nothing. Of several requests that may still be carried out, the
-			// first one can have done whatever the others can.
+			// A check has no effect. If several requests may still be carried out, the
+			// first one stands for all.
 			if e.Kind == Check || unknown[e.Kind] {
 				continue
 			}
@@ -129,7 +129,7 @@ func operations(events []Event) []porcupine.Operation {
 	return list
 }
 
-// phase is what a server knows of a key.
+// phase is the state of a key on a server.
 type phase int
 
 const (
@@ -138,8 +138,7 @@ const (
 	ended // or used
 )
 
-// state is a phase, and until when a check may still say that what has ended is
-// good.
+// state is a phase, and until when a check may still report a revoked secret as valid.
 type state struct {
 	phase phase
 	until int64
@@ -163,7 +162,7 @@ func model(bound time.Duration) porcupine.Model {
 // is empty if the server cannot have returned that response.
 func step(s state, e Event, bound time.Duration) []state {
 	same := []state{s}
-	// If the event shows that it has ended, that was before its answer.
+	// If the event shows that it was revoked, that happened before the answer.
 	over := state{ended, e.Answered.Add(bound).UnixNano()}
 	if s.phase == ended {
 		over.until = min(over.until, s.until)
@@ -193,7 +192,7 @@ func step(s state, e Event, bound time.Duration) []state {
 		}
 	case Use:
 		switch {
-		case e.Answer == No: // a limit may have refused it, too
+		case e.Answer == No: // a limit may also have rejected it
 			return same
 		case e.Answer == Yes && s.phase == fresh:
 			return []state{{phase: ended}}

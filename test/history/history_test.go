@@ -8,7 +8,7 @@ import (
 	"github.com/usher-auth/usher/test/history"
 )
 
-// Each line is an event: kind, answer, and the seconds at which it was sent and
+// Each line is an event: its kind, its answer, and the seconds at which it was sent and
 // answered.
 func TestCheck(t *testing.T) {
 	for _, test := range []struct {
@@ -65,8 +65,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Thousands of events that overlap are judged at once, also if they are wrong: what
-// is checked a moment too late, and what nobody answered.
+// Thousands of overlapping events are judged quickly, even if they are wrong. Some checks
+// are a moment too late, and some requests have no answer.
 func TestManyEvents(t *testing.T) {
 	start := time.Unix(1_000_000, 0)
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }

@@ -21,8 +21,7 @@ func cutPath(rest string) (path, value string) {
 	return path, strings.TrimSpace(value)
 }
 
-// decodeJSON decodes one JSON document with nothing after it. Numbers keep their
-// text.
+// decodeJSON decodes one JSON document with nothing after it. Numbers are kept as text.
 func decodeJSON(text string) (any, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
@@ -36,7 +35,8 @@ func decodeJSON(text string) (any, error) {
 	return v, nil
 }
 
-// lookupJSON finds the value at a path such as errors.0.code; "." is all.
+// lookupJSON returns the value at a path such as errors.0.code. The path "." is the whole
+// document.
 func lookupJSON(text, path string) (any, error) {
 	v, err := decodeJSON(text)
 	if err != nil || path == "." {
@@ -87,7 +87,7 @@ func matchJSON(text, rest string) error {
 	return match(fmt.Sprint(got), pattern)
 }
 
-// match compares a text with the pattern of an expectation, which must match all of it.
+// match compares a whole text with the pattern of an expectation.
 func match(got, pattern string) error {
 	re, err := regexp.Compile("^(?:" + pattern + ")$")
 	if err != nil {

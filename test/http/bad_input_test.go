@@ -15,9 +15,8 @@ import (
 	"time"
 )
 
-// An invalid request gets a clear error in the format that the caller asked for,
-// and changes nothing. These requests are written as bytes, because an HTTP library
-// would not send most of them.
+// An invalid request gets a clear error in the requested format, and changes nothing. These
+// requests are written as bytes, because HTTP libraries would not send most of them.
 
 // marker is in the values of invalid requests. No response and no log may contain
 // it: a value in the wrong place may be a secret.
@@ -104,7 +103,7 @@ var badRequests = []struct {
 	{"a chunk that ends before its length", post(form, "Transfer-Encoding: chunked"), "40\r\nlogin=" + marker, 400, "before it is whole"},
 	{"a chunk without a length", post(form, "Transfer-Encoding: chunked"), marker + "\r\nlogin=" + marker + "\r\n0\r\n\r\n", 400, "body"},
 
-	// Unknown things.
+	// Unknown methods, paths and values.
 	{"a verb that nobody knows", []string{"BREW /api/v2/user?X-Plex-Token=" + marker}, "", 405, "method"},
 	{"a verb in small letters", []string{"get /api/v2/user?X-Plex-Token=" + marker}, "", 405, "method"},
 	{"a verb that is a secret", []string{strings.ToUpper(marker) + " /api/v2/user"}, "", 405, "method"},
@@ -254,7 +253,7 @@ func TestHugeBodies(t *testing.T) {
 	s.signIn("token olga good")
 	s.secrets.add(marker)
 	before := s.everything()
-	t.Run("sent", func(t *testing.T) { // returns once all subtests have returned
+	t.Run("sent", func(t *testing.T) { // it returns after all subtests have returned
 		for _, huge := range hugeBodies {
 			// Most clients read while they write. One that writes the whole
 			// body first must still be able to read the error.
@@ -287,7 +286,7 @@ func (s *script) sendHuge(t *testing.T, huge hugeBody, readsLate bool) {
 	}
 }
 
-// A connection with an incomplete request is closed, so that many of them do not
+// A connection with an incomplete request is closed, so that many such connections do not
 // block others.
 func TestHalfARequestIsNotWaitedForWithoutEnd(t *testing.T) {
 	t.Parallel()
@@ -324,9 +323,9 @@ func (s *script) raw(t *testing.T, request io.Reader, halfClose bool) rawAnswer 
 	return s.exchangeRaw(t, request, rawOptions{halfClose: halfClose})
 }
 
-// exchangeRaw sends bytes to the server and reads one response. Then it checks that
-// the connection either serves another request or is closed properly, and that the
-// server still answers others.
+// exchangeRaw sends bytes to the server, and reads one response. Then it checks that the
+// connection either serves another request or is closed properly, and that the server still
+// answers others.
 func (s *script) exchangeRaw(t *testing.T, request io.Reader, o rawOptions) (got rawAnswer) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
@@ -379,7 +378,7 @@ func (s *script) exchangeRaw(t *testing.T, request io.Reader, o rawOptions) (got
 	return got
 }
 
-// another sends a request that must get a response.
+// another sends a request that must be answered.
 func another(conn net.Conn, in *bufio.Reader) error {
 	if _, err := io.WriteString(conn, "GET /identity.json HTTP/1.1\r\nHost: usher\r\n\r\n"); err != nil {
 		return err
@@ -445,7 +444,7 @@ func xmlError(got rawAnswer, status int) (message string, err error) {
 	return lookupXML(got.body, "/errors/error@message")
 }
 
-// everything is all state that a request could change, except when tokens were last
+// everything returns all state that a request could change, except when tokens were last
 // used.
 func (s *script) everything() string {
 	s.t.Helper()

@@ -16,8 +16,8 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// Attack: one network holds 1,500 idle connections. Others are served, health checks
-// are answered, and sign-ins start processes, also where the system allows 256 open
+// Attack: one network holds 1,500 idle connections. Other clients are served, health checks
+// are answered, and sign-ins can start processes, even if the system allows only 256 open
 // files.
 func TestIdleConnectionsStopNobody(t *testing.T) {
 	t.Parallel()
@@ -52,7 +52,7 @@ func TestIdleConnectionsStopNobody(t *testing.T) {
 				}
 				crowd = append(crowd, c)
 			}
-			// Every connection is a new one, as of somebody who comes by.
+			// Every connection is a new one, like that of a new client.
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 			get := func(what, where string) {
 				t.Helper()
@@ -82,7 +82,8 @@ func TestIdleConnectionsStopNobody(t *testing.T) {
 			if resp.StatusCode != http.StatusCreated {
 				t.Errorf("a sign-in got %s", resp.Status)
 			}
-			// Health checks are answered while the attacker holds all that he can.
+			// Health checks are answered while the attacker holds all connections that they
+			// can get.
 			busy, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			go func() {
@@ -104,7 +105,7 @@ func TestIdleConnectionsStopNobody(t *testing.T) {
 	}
 }
 
-// metricsOf is the address of a server's metrics, as its log says it.
+// metricsOf returns the address of a server's metrics, from its log.
 func metricsOf(t *testing.T, server *usher.Server) string {
 	t.Helper()
 	line := regexp.MustCompile(`(?m)^.*"msg":"metrics".*$`)

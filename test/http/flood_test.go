@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Attack: a flood of sign-ins keeps everybody else from signing in. Each address is
-// one that a trusted proxy names, as the built server sees it.
+// Attack: a flood of sign-ins prevents everyone else from signing in. As in production, a
+// trusted proxy names the addresses.
 func TestFloodLeavesOthersTheirTurn(t *testing.T) {
 	const loops, signIns = 40, 5
 	for _, flood := range []struct {
 		name   string
 		limits string // --failed-tries
-		// attempt is the nth of a loop.
+		// attempt returns the nth attempt of a loop.
 		attempt signInAttempt
 		from    func(loop, n int) string
 		known   bool // the admin's device has signed in before
@@ -49,10 +49,10 @@ func TestFloodLeavesOthersTheirTurn(t *testing.T) {
 			admin := signInAttempt{login: "olga", password: s.vars["olga_password"], client: "phone", address: "203.0.113.5"}
 			quiet := time.Now()
 			if status, err := admin.send(t.Context(), client, s.vars["url"]); status != http.StatusCreated {
-				t.Fatalf("before the flood, the admin gets %d (%v)", status, err)
+				t.Fatalf("before the flood, the admin's sign-in returns %d (%v)", status, err)
 			}
-			// On a machine that has other work, too, everything takes longer. What does
-			// not depend on it is how many of the flood have their turn meanwhile.
+			// On a busy machine, everything takes longer. The number of flood requests that
+			// are served in the meantime does not depend on that.
 			patience := max(2*time.Second, 20*time.Since(quiet))
 			const turns = 16
 			ctx, cancel := context.WithCancel(t.Context())
@@ -86,12 +86,12 @@ func TestFloodLeavesOthersTheirTurn(t *testing.T) {
 				took, others := time.Since(start), hashed.Load()-before
 				slowest = max(slowest, took)
 				if status != http.StatusCreated || took > patience && others > turns {
-					t.Errorf("sign-in %d of the admin: status %d after %v and %d of the flood (error %v)", i, status, took, others, err)
+					t.Errorf("sign-in %d of the admin: status %d after %v and %d answers to the flood (error %v)", i, status, took, others, err)
 				}
 			}
 			cancel()
 			running.Wait()
-			t.Logf("the slowest of %d sign-ins took %v, beside %d of the flood", signIns, slowest, answers.Load())
+			t.Logf("the slowest of %d sign-ins took %v, next to %d of the flood", signIns, slowest, answers.Load())
 			if answers.Load() < loops {
 				t.Errorf("the flood got only %d answers", answers.Load())
 			}

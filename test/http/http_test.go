@@ -2,53 +2,52 @@ package http_test
 
 // The language of testdata/*.http.txt
 //
-// Each script gets its own server, on a copy of the data folder that
-// testdata/cast.txt created, with the variables that it saved. At the end of a
-// script, the server's log is searched for every secret that the script used (see
-// secrets_test.go).
+// Each script has its own server, with a copy of the data folder that testdata/cast.txt
+// created, and the variables that it saved. At the end of a script, the server's log is
+// searched for every secret that the script used (see secrets_test.go).
 //
-// A line is a word and its arguments. "#" begins a comment. A line that begins with
-// "==" names the following part of the script. $name or ${name} is replaced by a
-// variable anywhere; $url is the server's address. A request is sent at the first
-// line with an expectation.
+// A line is a word and its arguments. "#" begins a comment. A line that begins with "=="
+// names the following part of the script. $name and ${name} are replaced with the value of
+// a variable; $url is the server's address. A request is sent at its first line with an
+// expectation.
 //
 // Steps:
 //
 //	GET /path?query          a request, with any method in capitals
-//	again                    the last request once more
-//	usher account list       the command line, on the server's data folder
+//	again                    repeats the last request
+//	usher account list       runs a command on the server's data folder
 //	usher … < text           the same, with a line of standard input
-//	signin name who client   signs who in, with the password in $who_password and
+//	signin name who client   signs in as who with the password in $who_password and
 //	                         this client identifier, and saves the token
-//	set name text            gives a variable a value
-//	totp name SECRET [n]     gives a variable the code of a second factor, n
+//	set name text            sets a variable
+//	totp name SECRET [n]     sets a variable to the code of a second factor, n
 //	                         steps of 30 seconds from now
-//	restart [flags]          stops the server and starts it again
+//	restart [flags]          restarts the server
 //
 // Parts of a request:
 //
 //	header Name: value
 //	query name: value        one more parameter of the query string
 //	form name: value         one more field of the form in the body
-//	body text                the body as it is; \n and \xff as in Go
-//	soon                     sends it again for up to one second until the
+//	body text                the body; \n and \xff are as in Go
+//	soon                     repeats the request for up to one second until the
 //	                         status is the expected one
 //
 // Expectations about the last response, or the output of the command line:
 //
-//	status 401               of a request; each must have this line
-//	exit 1                   of the command line; 0 without this line
+//	status 401               the status; each request must have this line
+//	exit 1                   the exit code of a command; 0 without this line
 //	header-is Name: value    header-has Name: part    header-absent Name
 //	header-matches Name: re  a header against a regular expression
 //	json path value          value in JSON; path as in errors.0.code, "." is all
 //	json-matches path re     a string or number against a regular expression
 //	json-keys path a b c     exactly these keys, in any order
-//	json-size path 2         so many members
+//	json-size path 2         the number of members
 //	xml path value           path as in /errors/error@code, /a/b[2]@c or, for
 //	                         an element's text, /a/b
 //	xml-matches path re
 //	xml-attributes path a b  exactly these attributes, in any order
-//	xml-count path 2         so many elements
+//	xml-count path 2         the number of elements
 //	body-is text             body-has part    body-lacks part    body-empty
 //
 // Values from the last response:
@@ -87,20 +86,20 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// usherBinary is the path of the binary that all tests here run.
+// usherBinary is the path of the binary that all tests of this package run.
 var usherBinary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if signal.Ignored(syscall.SIGHUP) {
-		// Under nohup, the servers would ignore it, too. A signal that this
-		// process catches has its default action in the processes it starts.
+		// Under nohup, the servers would ignore this signal, too. A signal that this
+		// process catches has its default action in its child processes.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(buildAndRun(m))
 }
 
-// buildAndRun builds the binary for as long as the tests run.
+// buildAndRun builds the binary, runs the tests, and removes it.
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "usher-http-")
 	if err != nil {
@@ -120,7 +119,7 @@ func TestScripts(t *testing.T) {
 	const suffix = ".http.txt"
 	files, err := filepath.Glob("testdata/*" + suffix)
 	if err != nil || len(files) < 10 {
-		t.Fatalf("got %d scripts (%v), want all that there are", len(files), err)
+		t.Fatalf("got %d scripts (%v), want more", len(files), err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), suffix), func(t *testing.T) {
@@ -160,7 +159,7 @@ type request struct {
 	soon           bool
 	place          string
 	sent           bool
-	checked        bool // its status was asserted
+	checked        bool // its status was compared
 }
 
 // answer is the result of the last request or command.
@@ -250,7 +249,7 @@ func (s *script) end(server *usher.Server) {
 	}
 }
 
-// run runs the lines of a file.
+// run runs the lines of a script file.
 func (s *script) run(file string) {
 	s.t.Helper()
 	text, err := os.ReadFile(file)
@@ -324,7 +323,7 @@ func (s *script) line(line string) {
 	}
 }
 
-// finish ends a step. It fails for a request without an expectation, which proves
+// finish ends a step. A request without an expectation is an error, because it proves
 // nothing.
 func (s *script) finish() {
 	s.t.Helper()
@@ -369,7 +368,7 @@ func (s *script) restart(rest string) {
 	s.start(strings.Fields(rest)...)
 }
 
-// command runs the command line.
+// command runs a command of usher.
 func (s *script) command(rest string) {
 	s.t.Helper()
 	args, stdin, _ := strings.Cut(rest, "<")
@@ -389,7 +388,7 @@ func (s *script) command(rest string) {
 	s.secrets.addText(s.answer.body)
 }
 
-// signIn is a sign-in that is not the subject of a script.
+// signIn signs in, if that is not the subject of the script.
 func (s *script) signIn(rest string) {
 	s.t.Helper()
 	fields := strings.Fields(rest)
@@ -406,8 +405,8 @@ func (s *script) signIn(rest string) {
 	s.save(fields[0] + " json authToken")
 }
 
-// totp computes a code by RFC 6238. It does not use the server's library, so that it
-// checks the server independently.
+// totp computes a code according to RFC 6238. It does not use the server's library, so that
+// it checks the server independently.
 func (s *script) totp(rest string) {
 	s.t.Helper()
 	fields := strings.Fields(rest)
@@ -430,7 +429,7 @@ func (s *script) totp(rest string) {
 	s.secrets.add(s.vars[fields[0]])
 }
 
-// parts are the words that add to a request.
+// parts are the words that add something to a request.
 var parts = map[string]func(*script, string){
 	"header": func(s *script, rest string) {
 		name, value, _ := strings.Cut(rest, ":")
@@ -460,7 +459,7 @@ func field(text string) string {
 	return url.QueryEscape(name) + "=" + url.QueryEscape(strings.TrimSpace(value))
 }
 
-// send sends the request unless it was sent already.
+// send sends the request, unless it was sent already.
 func (s *script) send() {
 	s.t.Helper()
 	r := s.request
@@ -477,7 +476,7 @@ func (s *script) send() {
 	s.exchange()
 }
 
-// exchange makes one round trip.
+// exchange sends the request once, and reads the response.
 func (s *script) exchange() {
 	s.t.Helper()
 	r := s.request
@@ -580,8 +579,7 @@ func (s *script) check(err error) {
 	}
 }
 
-// expectStatus compares the status. For a request with "soon", it retries for a
-// second.
+// expectStatus compares the status. With "soon", it retries for one second.
 func (s *script) expectStatus(rest string) {
 	s.t.Helper()
 	if s.request == nil {
@@ -601,7 +599,7 @@ func (s *script) expectStatus(rest string) {
 	}
 }
 
-// firstGroup returns the first group of the only match of a regular expression.
+// firstGroup returns the first group of a regular expression that must match once.
 func firstGroup(text, pattern string) (string, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// A command next to the server, and a user who has lost the password, cause e-mails.
-// A server that is killed before its mail server takes them sends them after its restart,
-// and what waits meanwhile shows in no file and in no log.
+// A command that runs next to the server, and a user who has lost the password, cause
+// e-mails. The server is killed before its mail server accepts them. After a restart, it
+// sends them. Until then, no file and no log contains their links.
 func TestKilledServerSendsItsMail(t *testing.T) {
 	t.Parallel()
 	inbox := mailtest.Start(t, "", "", nil, false)
@@ -92,11 +92,11 @@ func TestKilledServerSendsItsMail(t *testing.T) {
 		}
 	}
 	if inbox.Waiting() != 0 {
-		t.Errorf("%d more came", inbox.Waiting())
+		t.Errorf("%d more e-mails arrived", inbox.Waiting())
 	}
 }
 
-// listening is the address that a server listens on, which its log says.
+// listening returns the address that a server listens on, from its log.
 func listening(t *testing.T, server *usher.Server) string {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
@@ -104,7 +104,7 @@ func listening(t *testing.T, server *usher.Server) string {
 			return found[1]
 		}
 	}
-	t.Fatal("the server does not say where it listens")
+	t.Fatal("the log does not name the address of the server")
 	return ""
 }
 

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// deviceNames are names of devices, in the bytes that programs send, and the names
-// that are stored.
+// deviceNames are names of devices, in the bytes that programs send, and the names that are
+// stored.
 var deviceNames = []struct{ name, sent, kept string }{
 	{"in UTF-8", "Büro", "Büro"},
 	{"in Latin-1, as python-requests, node and Chromium send it", "B\xfcro", "Büro"},
@@ -20,7 +20,7 @@ var deviceNames = []struct{ name, sent, kept string }{
 	{"of 2,000 letters in Latin-1", strings.Repeat("\xfc", 2000), strings.Repeat("ü", 127)},
 }
 
-// A sign-in succeeds with any name of the device.
+// A sign-in succeeds whatever the name of the device.
 func TestDeviceNames(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The attack: someone reads a code over a shoulder and uses it at the same time as
-// its owner. Of concurrent sign-ins with the same code, one succeeds.
+// Attack: an attacker reads a code over a user's shoulder, and uses it at the same time as
+// the user. Only one of several concurrent sign-ins with the same code succeeds.
 func TestACodeWorksOnceAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
@@ -46,7 +46,7 @@ func TestACodeWorksOnceAtOnce(t *testing.T) {
 	}
 }
 
-// signInWithCode signs in with a second factor; any goroutine may call it.
+// signInWithCode signs in with a second factor. It is safe for concurrent use.
 func (s *script) signInWithCode(who, code, device string) (status int, err error) {
 	body := url.Values{"login": {who}, "password": {s.vars[who+"_password"]}, "verificationCode": {code}}.Encode()
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.vars["url"]+"/api/v2/users/signin.json", strings.NewReader(body))

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// GET /devices means one thing at plex.tv and another at a media server. A
-// server that stands in for both goes by the host that the request names.
+// GET /devices has one meaning at plex.tv and another at a media server. A server that is
+// both uses the host in the request to decide.
 func TestDevicesByHost(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
@@ -20,7 +20,7 @@ func TestDevicesByHost(t *testing.T) {
 		request, host, accept, token string
 		status                       int
 		contentType                  string // of the answer
-		media                        bool   // it is a media server's
+		media                        bool   // it is a media server's answer
 	}{
 		{"/devices", "plex.tv", "application/json", "token", 200, "application/xml; charset=utf-8", false},
 		{"/devices", "Clients.Plex.TV:443", "*/*", "token", 200, "application/xml; charset=utf-8", false},

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// TestSameTime is the attack of finding account names by timing: a failed sign-in
-// must take the same time for an existing and an unknown name. Hashing a password
-// takes some thirty milliseconds; without it, a response takes less than one.
+// TestSameTime is the attack of finding account names by timing: a failed sign-in must take
+// the same time for an existing and an unknown name. Hashing a password takes some thirty
+// milliseconds. Without a hash, a response takes less than one.
 //
-// It compares how long the server computes, where the system says that, and otherwise
-// how long an answer takes. It compares the fastest of several attempts, because other
-// load makes attempts slower and never faster. If these differ, it tries longer: a
-// difference of the server itself remains.
+// It compares the processor time of the server, if the system reports it, and otherwise the
+// duration of the request. It compares the fastest of several attempts, because other load
+// makes attempts slower and never faster. If these differ, it makes more attempts: a
+// difference that the server causes remains.
 func TestSameTime(t *testing.T) {
 	s := newScript(t)
 	s.command("account disable uma")
@@ -35,22 +35,22 @@ func TestSameTime(t *testing.T) {
 		}
 		t.Logf("with %q, sign-ins take %v", password, quickest)
 		if !alike(quickest) {
-			t.Error("these are not alike")
+			t.Error("these times differ")
 		}
 		if quickest[logins[0]] < 5*time.Millisecond {
-			t.Error("that is too little for a password that is hashed: the comparison says nothing")
+			t.Error("that is too short for hashing a password: the comparison says nothing")
 		}
 	}
 }
 
-// alike reports whether no time is more than one and a half times another.
+// alike reports whether no time is more than 1.5 times another.
 func alike(times map[string]time.Duration) bool {
 	all := slices.Sorted(maps.Values(times))
 	return all[len(all)-1] < all[0]*3/2
 }
 
-// failSignIn sends a sign-in that must fail and returns how long the server computes, or
-// else its duration.
+// failSignIn sends a sign-in that must fail. It returns the processor time of the server
+// or, if that is unknown, the duration of the request.
 func (s *script) failSignIn(t *testing.T, login, password string) time.Duration {
 	t.Helper()
 	body := url.Values{"login": {login}, "password": {password}}.Encode()
@@ -70,7 +70,7 @@ func (s *script) failSignIn(t *testing.T, login, password string) time.Duration 
 	}
 	took := time.Since(start)
 	resp.Body.Close()
-	// What a child process has computed is not known any more once it has ended.
+	// The processor time of a child process is not known after it has exited.
 	if after, ok := s.server.Work(); measured && ok && slices.Equal(children, s.server.Children()) {
 		took = after - before
 	}

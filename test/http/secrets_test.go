@@ -18,15 +18,15 @@ import (
 type secrets struct {
 	mu     sync.Mutex
 	values map[string]bool
-	logins map[string]bool // the logins that were sent, which may be any text
+	logins map[string]bool // the submitted logins, which may be any text
 }
 
 func newSecrets() *secrets {
 	return &secrets{values: make(map[string]bool), logins: make(map[string]bool)}
 }
 
-// shortest is the minimum length of a text to search for. Shorter ones, such as an
-// empty password, would be found everywhere.
+// shortest is the minimum length of a text to search for. Shorter texts, such as an empty
+// password, would be found everywhere.
 const shortest = 6
 
 func (s *secrets) add(value string) {
@@ -37,8 +37,8 @@ func (s *secrets) add(value string) {
 	}
 }
 
-// inText finds secrets in a response, a body or the output of a command, in JSON or
-// XML: by their names and by their format.
+// inText finds secrets in a response, a body or the output of a command, in JSON or XML, by
+// their names and by their format.
 var inText = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)"(?:auth_?token|accessToken|token|authentication_token|secret|password|verificationCode)":\s*"([^"]+)"`),
 	regexp.MustCompile(`(?i)\s(?:authToken|accessToken|token|authenticationToken)="([^"]+)"`),
@@ -101,9 +101,8 @@ func (s *secrets) addLogin(login string) {
 	}
 }
 
-// searchAudit searches the rows of the audit log for every secret, and for every
-// login that is not the name of an account: it may be a password that a user typed
-// into the wrong field.
+// searchAudit searches the rows of the audit log for every secret, and for every login that
+// is not the name of an account: it may be a password in the wrong field.
 func (s *secrets) searchAudit(t *testing.T, rows []byte) {
 	t.Helper()
 	s.mu.Lock()
@@ -121,7 +120,7 @@ func (s *secrets) searchAudit(t *testing.T, rows []byte) {
 		fmt.Fprintf(&said, "%+v\n", row)
 	}
 	if len(names) == 0 {
-		t.Error("the audit log tells of no account; a search of it says nothing")
+		t.Error("the audit log names no account: a search of it proves nothing")
 	}
 	for value := range s.values {
 		if strings.Contains(said.String(), value) {
@@ -135,16 +134,16 @@ func (s *secrets) searchAudit(t *testing.T, rows []byte) {
 	}
 }
 
-// search searches the log and the output of a server for every secret. It searches
-// for a code of digits only in the texts of the log's lines, because times and
-// counts can contain any digits.
+// search searches the log and the output of a server for every secret. It searches for
+// codes of digits only in the texts of log lines, because times and counts can contain any
+// digits.
 func (s *secrets) search(t *testing.T, log, printed string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	said := whatIsSaid(t, log)
 	if len(s.values) == 0 {
-		t.Error("no secret was gathered; a search for none says nothing")
+		t.Error("no secret was collected: the search proves nothing")
 	}
 	for value := range s.values {
 		in := log + printed
@@ -157,7 +156,7 @@ func (s *secrets) search(t *testing.T, log, printed string) {
 	}
 }
 
-// whatIsSaid is every text in a log of JSON lines, except the times.
+// whatIsSaid returns every text in a log of JSON lines, except the times.
 func whatIsSaid(t *testing.T, log string) string {
 	t.Helper()
 	var said strings.Builder
@@ -178,7 +177,7 @@ func whatIsSaid(t *testing.T, log string) string {
 		}
 	}
 	if requests == 0 {
-		t.Errorf("the log has no request in it; a search of it says nothing:\n%s", log)
+		t.Errorf("the log has no requests: a search of it proves nothing:\n%s", log)
 	}
 	return said.String()
 }

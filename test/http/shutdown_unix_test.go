@@ -19,7 +19,7 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// TestShutdownFinishesWhatIsInFlight asks the server to stop during a sign-in, which
+// TestShutdownFinishesWhatIsInFlight asks the server to stop during a sign-in. The sign-in
 // must get its response and take effect.
 func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,8 @@ func shutDownInFlight(t *testing.T, signals []os.Signal) {
 		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
 	send(t, conn, head)
 	in := bufio.NewReader(conn)
-	// The server says "continue" when its handler reads the body: it is in flight.
+	// The server sends "continue" when its handler reads the body: the request is in
+	// flight.
 	if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusContinue {
 		t.Fatalf("got %v, %v, want 100 Continue", resp, err)
 	}
@@ -83,7 +84,7 @@ func shutDownInFlight(t *testing.T, signals []os.Signal) {
 	s.expectStatus("200")
 }
 
-// waitRefused waits until nothing listens on an address any more.
+// waitRefused waits until nothing listens on an address.
 func waitRefused(t *testing.T, address string) {
 	t.Helper()
 	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
@@ -93,11 +94,11 @@ func waitRefused(t *testing.T, address string) {
 		}
 		conn.Close()
 	}
-	t.Fatal("the server still takes connections")
+	t.Fatal("the server still accepts connections")
 }
 
-// With --drain, a server that is to stop says that it is not ready, and answers all
-// other requests as before, on new connections, too.
+// With --drain, a stopping server reports that it is not ready. It answers all other
+// requests as before, on new connections, too.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	serve := func(s *script, drain string) *usher.Server {
@@ -144,8 +145,8 @@ func TestDrain(t *testing.T) {
 		t.Fatal("a sign-in while it drains:", resp, err)
 	}
 	resp.Body.Close()
-	if err := server.Stop(); err == nil { // a second signal ends it at once
-		t.Error("the second signal did not end the server")
+	if err := server.Stop(); err == nil { // a second signal stops it immediately
+		t.Error("the second signal did not stop the server immediately")
 	}
 
 	server = serve(s, "300ms")
@@ -158,7 +159,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// A program that was started with nohup outlives the terminal.
+// A program that was started with nohup keeps running when the terminal is closed.
 func TestIgnoredHangupStaysIgnored(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
@@ -216,7 +217,7 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 			}
 			for until := time.Now().Add(10 * time.Second); alive(children[0]); time.Sleep(time.Millisecond) {
 				if time.Now().After(until) {
-					t.Fatal("the process that hashes is still there")
+					t.Fatal("the hashing process still exists")
 				}
 			}
 		})

@@ -19,17 +19,17 @@ import (
 	"testing"
 )
 
-// gremlins is what changes the code.
+// gremlins is the program that changes the code.
 const gremlins = "github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0"
 
-// threshold is how many of 100 changes the tests of a package must notice.
+// threshold is how many of 100 changes the tests of a package must detect.
 const threshold = 90
 
-// timeout is how many times longer than all tests those of a changed package may
-// run before they count as endless.
+// timeout is how many times longer the tests of a changed package may take than the
+// unchanged ones, before they count as endless.
 const timeout = "3"
 
-// packages are those that decide who gets in, and what they decide it with.
+// packages are the packages that decide who gets in, and those that they use for it.
 var packages = []string{
 	"internal/account",
 	"internal/device",
@@ -58,16 +58,16 @@ type mutant struct {
 	Column int
 }
 
-// killed reports whether a test noticed it. One that made the tests run for ever
-// counts.
+// killed reports whether a test detected it. A change that made the tests run without end
+// counts as detected.
 func (m mutant) killed() bool { return m.Status == "KILLED" || m.Status == timedOut }
 
 // timedOut is the status of a mutant whose tests took too long.
 const timedOut = "TIMED OUT"
 
-// made reports whether the code was changed and its tests run. Gremlins leaves out
-// what the tests do not reach by their coverage, which has no constants and no
-// conditions of a case, and what would not compile.
+// made reports whether the code was changed and its tests were run. Gremlins skips code
+// that the tests do not cover, and changes that would not compile. Its coverage does not
+// include constants and conditions of a case.
 func (m mutant) made() bool { return m.killed() || m.Status == "LIVED" }
 
 //go:embed accepted.txt
@@ -111,7 +111,7 @@ func measure(t *testing.T, module, program, pkg string, accepted map[string]stri
 			delete(unused, name)
 			switch {
 			case fine && m.Status == "KILLED":
-				t.Errorf("accepted.txt has a change that is noticed: %s", name)
+				t.Errorf("accepted.txt has a change that is detected: %s", name)
 			case fine:
 				continue
 			case m.killed():
@@ -134,10 +134,10 @@ func measure(t *testing.T, module, program, pkg string, accepted map[string]stri
 	slices.Sort(survivors)
 	slices.Sort(endless)
 	if len(endless) > 0 {
-		t.Logf("%s: with %d of those that were noticed, the tests did not end:\n%s",
+		t.Logf("%s: for %d of the detected changes, the tests did not end:\n%s",
 			pkg, len(endless), strings.Join(endless, "\n"))
 	}
-	t.Logf("%s: %d of %d changes were noticed (%d %%)\n%s",
+	t.Logf("%s: %d of %d changes were detected (%d %%)\n%s",
 		pkg, killed, total, 100*killed/total, strings.Join(survivors, "\n"))
 	if 100*killed < threshold*total {
 		t.Errorf("%s: %d %% is less than %d %%", pkg, 100*killed/total, threshold)
@@ -167,9 +167,9 @@ func readReport(t *testing.T, report string) map[string][]mutant {
 	return files
 }
 
-// named gives each mutant that was made the name that it has in accepted.txt: its
-// file, its type, which of that type it is in its line, and the line. Names stay
-// when code above them changes.
+// named returns the changed mutants by their names in accepted.txt: the file, the type, the
+// number within the type and the line, and the line's text. Names stay the same when code
+// above them changes.
 func named(t *testing.T, module, file string, mutants []mutant) map[string]mutant {
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join(module, file))
@@ -190,7 +190,7 @@ func named(t *testing.T, module, file string, mutants []mutant) map[string]mutan
 		}
 		name := fmt.Sprintf("%s %s %d: %s", file, m.Type, nth[place], strings.TrimSpace(lines[m.Line-1]))
 		for names[name] != (mutant{}) {
-			name += " (again)" // two lines are alike
+			name += " (again)" // two lines have the same text
 		}
 		names[name] = m
 	}
@@ -209,7 +209,7 @@ func readAccepted(t *testing.T, written string) map[string]string {
 		case text == "" || strings.HasPrefix(line, "#"):
 		case !strings.HasPrefix(line, " "):
 			if _, twice := accepted[text]; twice {
-				t.Errorf("accepted.txt has it twice: %s", text)
+				t.Errorf("accepted.txt lists this twice: %s", text)
 			}
 			name = text
 			accepted[name] = ""
@@ -225,8 +225,8 @@ func readAccepted(t *testing.T, written string) map[string]string {
 	return accepted
 }
 
-// copyModule copies what git has of the module, or would add: gremlins copies the
-// folder that it runs in again and again, and the packages of npm with it.
+// copyModule copies the module's files that git tracks or would add. Gremlins copies its
+// folder repeatedly, and would copy npm packages with it.
 func copyModule(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join("..", "..")

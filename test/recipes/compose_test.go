@@ -15,7 +15,7 @@ import (
 )
 
 // usher works with the variables and the secret of the compose file: the first admin
-// is there, and clients are told the address of the proxy.
+// exists, and clients receive the proxy's address.
 func TestComposeService(t *testing.T) {
 	var project struct {
 		Services map[string]struct {
@@ -31,7 +31,7 @@ func TestComposeService(t *testing.T) {
 	for _, name := range service.Secrets {
 		write(t, filepath.Join(secrets, name), []byte(password+"\n"))
 	}
-	// The image sets the first two.
+	// The image sets the first two variables.
 	address := ownAddress() + ":" + usherPort
 	env := []string{"USHER_DATA=" + t.TempDir(), "USHER_LISTEN=" + address}
 	for name, value := range service.Environment {
@@ -50,6 +50,6 @@ func TestComposeService(t *testing.T) {
 		t.Fatal(err)
 	}
 	if public := service.Environment["USHER_PUBLIC_URL"]; account.AuthToken == "" || !strings.HasPrefix(account.Thumb, public+"/") {
-		t.Errorf("the picture is at %s, and usher at %s", account.Thumb, public)
+		t.Errorf("the URL of the picture is %s, and usher's is %s", account.Thumb, public)
 	}
 }

@@ -15,14 +15,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// crowdsec is a CrowdSec of its own, with the recipe and with nothing else.
+// crowdsec is a CrowdSec with its own files, which has only the recipe.
 type crowdsec struct {
 	t              *testing.T
 	files          string // of Debian's package
 	config, folder string
 }
 
-// newCrowdSec configures it, and starts its local API, which its agent insists on.
+// newCrowdSec configures it, and starts its local API, which its agent requires.
 func newCrowdSec(t *testing.T) crowdsec {
 	t.Helper()
 	files, err := filepath.Abs("../../build/crowdsec")
@@ -30,7 +30,7 @@ func newCrowdSec(t *testing.T) crowdsec {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(files, "usr/bin/crowdsec")); err != nil {
-		t.Fatalf("%v: make deploy unpacks it", err)
+		t.Fatalf("%v: make deploy installs it", err)
 	}
 	c := crowdsec{t: t, files: files, folder: t.TempDir()}
 	link := func(to, from string) {
@@ -49,7 +49,8 @@ func newCrowdSec(t *testing.T) crowdsec {
 	link("profiles.yaml", filepath.Join(files, "etc/crowdsec/profiles.yaml"))
 	link("parsers/s00-raw/syslog-logs.yaml", filepath.Join(hub, "parsers/s00-raw/crowdsecurity/syslog-logs.yaml"))
 	link("parsers/s02-enrich/dateparse-enrich.yaml", filepath.Join(hub, "parsers/s02-enrich/crowdsecurity/dateparse-enrich.yaml"))
-	// CrowdSec treats links as items of its hub, which these are not.
+	// CrowdSec treats links as items of its hub. These files are not hub items, so they are
+	// copied.
 	for name, to := range map[string]string{"parser.yaml": "parsers/s01-parse/usher.yaml", "scenario.yaml": "scenarios/usher.yaml"} {
 		to = filepath.Join(c.folder, to)
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
@@ -106,8 +107,8 @@ func (c crowdsec) run(program string, args ...string) string {
 	return string(out)
 }
 
-// read gives CrowdSec a log. It returns the addresses of the lines that count, and
-// what CrowdSec says.
+// read passes a log to CrowdSec. It returns the addresses of the lines that count, and
+// CrowdSec's output.
 func (c crowdsec) read(log string) (addresses []string, said string) {
 	c.t.Helper()
 	dump := c.t.TempDir()
@@ -135,8 +136,8 @@ func (c crowdsec) read(log string) (addresses []string, said string) {
 	return addresses, said
 }
 
-// CrowdSec finds the refused sign-ins in the log of a server, as the journal has it,
-// and nothing else. An address that has too many is banned.
+// CrowdSec finds the rejected sign-ins in a server's log, in the format of the journal, and
+// nothing else. An address with too many is banned.
 func TestCrowdSec(t *testing.T) {
 	c := newCrowdSec(t)
 	asJournal := func(log string) string {
@@ -147,7 +148,7 @@ func TestCrowdSec(t *testing.T) {
 		t.Errorf("CrowdSec counts %q, want %q", got, refused)
 	}
 	if strings.Contains(said, "performed") {
-		t.Errorf("few attempts are too many:\n%s", said)
+		t.Errorf("a few attempts are already too many:\n%s", said)
 	}
 	var many strings.Builder
 	for second := range 30 {

@@ -1,4 +1,4 @@
-// Package recipes contains only tests, which run what deploy/ has with the built
-// binary: reverse proxies, units of systemd, pods, pipelines, and what reads the log
-// and the metrics.
+// Package recipes contains only tests. They run the files in deploy/ with the built binary:
+// reverse proxies, systemd units, pods, pipelines, and programs that read the log and the
+// metrics.
 package recipes

@@ -19,7 +19,7 @@ import (
 	"github.com/usher-auth/usher/test/http/binary"
 )
 
-// Every YAML and JSON file of deploy/ can be read, and no key is there twice.
+// Every YAML and JSON file in deploy/ can be parsed, and has no duplicate keys.
 func TestFilesCanBeRead(t *testing.T) {
 	count := 0
 	err := filepath.WalkDir("../../deploy", func(path string, d os.DirEntry, err error) error {
@@ -34,7 +34,7 @@ func TestFilesCanBeRead(t *testing.T) {
 		case ".json":
 			count++
 			if !json.Valid(text) {
-				t.Errorf("%s is no JSON", path)
+				t.Errorf("%s is not JSON", path)
 			}
 		case ".yaml", ".yml":
 			count++
@@ -56,7 +56,7 @@ func TestFilesCanBeRead(t *testing.T) {
 	}
 }
 
-// The variables that recipes set are settings of usher, with values that it takes.
+// The variables that recipes set are settings of usher, and their values are valid.
 func TestVariables(t *testing.T) {
 	compose := regexp.MustCompile(`(?m)^ +(USHER_\w+): (.+)$`).FindAllStringSubmatch(recipe(t, "compose/compose.yaml"), -1)
 	kubernetes := regexp.MustCompile(`name: (USHER_\w+), value: "?([^"}]+)"?\}`).FindAllStringSubmatch(recipe(t, "kubernetes/usher.yaml"), -1)
@@ -69,14 +69,14 @@ func TestVariables(t *testing.T) {
 			value := v[2]
 			switch {
 			case strings.HasPrefix(v[1], "USHER_TLS_"):
-				continue // there is no certificate here
+				continue // there is no certificate in this test
 			case strings.HasSuffix(v[1], "_FILE"):
 				value = filepath.Join(dir, "secret")
 			}
 			vars = append(vars, v[1]+"="+value)
 		}
 		if len(vars) < 3 {
-			t.Errorf("%s has %q only", name, vars)
+			t.Errorf("%s has only %q", name, vars)
 		}
 		cmd := exec.CommandContext(t.Context(), usher, "config", "check")
 		cmd.Env = binary.Env(vars...)
@@ -86,7 +86,7 @@ func TestVariables(t *testing.T) {
 		}
 		for _, v := range found {
 			if !strings.Contains(string(out), v[1]) && !strings.HasPrefix(v[1], "USHER_TLS_") {
-				t.Errorf("%s sets %s, which is no setting", name, v[1])
+				t.Errorf("%s sets %s, which is not a setting", name, v[1])
 			}
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// gitlab-ci-local compares the snippet with GitLab's schema, and runs a job that extends
-// it as a runner with a shell does.
+// gitlab-ci-local validates the snippet with GitLab's schema, and runs a job that extends
+// it like a runner with a shell does.
 func TestGitLab(t *testing.T) {
 	install.NPM(t, "gitlab")
 	local, err := filepath.Abs("gitlab/node_modules/.bin/gitlab-ci-local")
@@ -42,6 +42,6 @@ test:
 		t.Errorf("%v\n%s", err, out)
 	}
 	if _, err := os.Stat(filepath.Join(dir, ".usher.sh")); !os.IsNotExist(err) {
-		t.Errorf("the job has left its variables: %v", err)
+		t.Errorf("the job has left its file of variables behind: %v", err)
 	}
 }

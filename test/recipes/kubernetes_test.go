@@ -20,7 +20,7 @@ import (
 	"github.com/usher-auth/usher/test/http/binary"
 )
 
-// pod is the part of a Deployment that a kubelet runs and asks.
+// pod is the part of a Deployment that a kubelet runs and probes.
 type pod struct {
 	Spec struct {
 		TerminationGracePeriodSeconds int `yaml:"terminationGracePeriodSeconds"`
@@ -37,8 +37,8 @@ type probe struct {
 	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
 }
 
-// readPod returns the pod of the manifest. (test/recipes/manifests reads all of it
-// strictly.)
+// readPod returns the pod of the manifest. (test/recipes/manifests validates the whole
+// manifest.)
 func readPod(t *testing.T) pod {
 	t.Helper()
 	dec := yaml.NewDecoder(strings.NewReader(recipe(t, "kubernetes/usher.yaml")))
@@ -56,12 +56,12 @@ func readPod(t *testing.T) pod {
 	}
 }
 
-// start runs the container of the pod as a node with an address of its own, as the
-// kubelet does: with its arguments, its variables and the files of the secret.
+// start runs the container of the pod as a node with its own address, like the kubelet
+// does: with its arguments, its variables and the files of the secret.
 func (p pod) start(t *testing.T, address, secret string, more ...string) *binary.Server {
 	t.Helper()
 	c := p.Spec.Containers[0]
-	env := []string{"USHER_DATA=" + t.TempDir()} // the image says /data
+	env := []string{"USHER_DATA=" + t.TempDir()} // the image sets /data
 	for _, v := range c.Env {
 		value := strings.NewReplacer("0.0.0.0:", address+":", "/etc/usher", secret).Replace(v.Value)
 		env = append(env, v.Name+"="+value)
@@ -76,7 +76,7 @@ func (p pod) start(t *testing.T, address, secret string, more ...string) *binary
 	return server
 }
 
-// ask returns the status of a probe at a node.
+// ask sends a probe to a node, and returns the status.
 func (p pod) ask(t *testing.T, address string, asked probe) int {
 	t.Helper()
 	port := map[string]string{"http": "32400", "metrics": "9181"}[asked.HTTPGet.Port]
@@ -99,11 +99,11 @@ func (p pod) await(t *testing.T, address string, asked probe, status int) {
 			return
 		}
 	}
-	t.Fatalf("%s is %d, and does not become %d", asked.HTTPGet.Path, last, status)
+	t.Fatalf("%s returns %d, and does not change to %d", asked.HTTPGet.Path, last, status)
 }
 
-// Two pods of the manifest work on one PostgreSQL: the probes say what they are asked
-// for, and a pod that is deleted is taken out before it stops.
+// Two pods of the manifest use one PostgreSQL. Their probes return the right status, and a
+// pod that is deleted gets no more requests before it stops.
 func TestKubernetesPods(t *testing.T) {
 	if !pgtest.Available(t) {
 		t.Fatal("PostgreSQL is missing")
@@ -119,22 +119,22 @@ func TestKubernetesPods(t *testing.T) {
 	container := p.Spec.Containers[0]
 	ready, alive := container.ReadinessProbe, container.LivenessProbe
 
-	// The first node makes the key file that the secret is made of.
+	// The first node creates the key file for the secret.
 	first := exec.CommandContext(t.Context(), usher, "account", "add", "olga", "--admin", "--password-stdin")
 	first.Env = binary.Env("USHER_DATA="+t.TempDir(), "USHER_DATABASE_FILE="+filepath.Join(secret, "database"), "USHER_KEY_FILE="+filepath.Join(secret, "usher.key"))
 	first.Stdin = strings.NewReader(password + "\n")
 	if out, err := first.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// The kubelet's modes: the group may read.
+	// The kubelet's file modes: the group may read.
 	for _, name := range []string{"database", "usher.key"} {
 		if err := os.Chmod(filepath.Join(secret, name), 0o440); err != nil {
 			t.Fatal(err)
 		}
 	}
 	a, b := ownAddress(), ownAddress()
-	// One goes on for as long as the test looks. test/recipes/manifests compares the
-	// manifest's ten seconds with the probe and with terminationGracePeriodSeconds.
+	// One of them keeps draining while the test watches. test/recipes/manifests compares
+	// the manifest's ten seconds with the probe and with terminationGracePeriodSeconds.
 	one, two := p.start(t, a, secret, "USHER_DRAIN=1h"), p.start(t, b, secret, "USHER_DRAIN=0s")
 	for _, address := range []string{a, b} {
 		p.await(t, address, ready, 200)
@@ -142,17 +142,17 @@ func TestKubernetesPods(t *testing.T) {
 	}
 	signIn(t, "http://"+a+":32400", "olga")
 
-	// Without its database, a node is taken out. It is not started anew.
+	// Without its database, a node is not ready, but it is not restarted.
 	database.Pause()
 	p.await(t, a, ready, 503)
 	if status := p.ask(t, a, alive); status != 200 {
-		t.Errorf("while the database is away, the liveness probe is %d", status)
+		t.Errorf("without the database, the liveness probe returns %d", status)
 	}
 	database.Resume()
 	p.await(t, a, ready, 200)
 	p.await(t, b, ready, 200)
 
-	// A pod that is deleted answers while the others learn of it, and stops in time.
+	// A pod that is deleted answers until the others have noticed, and stops in time.
 	if err := one.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestKubernetesPods(t *testing.T) {
 	}
 }
 
-// signIn signs in as a program does, and returns the answer.
+// signIn signs in like a program does, and returns the answer.
 func signIn(t *testing.T, base, login string) string {
 	t.Helper()
 	form := url.Values{"login": {login}, "password": {password}}

@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// run runs a program, which has to succeed, and returns what it prints.
+// run runs a program that must succeed, and returns its output.
 func run(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -29,7 +29,7 @@ func run(t *testing.T, dir, program string, args ...string) string {
 	return string(out)
 }
 
-// The alerts are valid, and fire when they should (usher.rules.test.yaml).
+// The alerts are valid, and fire when they should (usher.rules.test.yaml has the cases).
 func TestAlerts(t *testing.T) {
 	promtool := install.Need(t, "promtool", "install prometheus")
 	dir := filepath.Join("..", "..", "deploy", "prometheus")
@@ -73,11 +73,11 @@ func TestDashboard(t *testing.T) {
 	run(t, ".", promtool, "check", "rules", write(t, filepath.Join(t.TempDir(), "dashboard.yaml"), []byte(rules)))
 }
 
-// refused are the addresses that refusals counts, once for each attempt.
+// refused are the addresses that the log of refusals counts, once for each attempt.
 const refused = "192.0.2.2 192.0.2.3 2001:db8::4 192.0.2.5 192.0.2.5 192.0.2.5 192.0.2.5 192.0.2.5"
 
-// refusals is the log of a server that has refused sign-ins, in JSON, with other
-// requests and attempts to forge lines.
+// refusals returns the log, in JSON, of a server that has rejected sign-ins. It also has
+// other requests, and attempts to forge lines.
 func refusals(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -99,7 +99,7 @@ func refusals(t *testing.T) string {
 		if path == "/users/sign_in.json" {
 			req.SetBasicAuth("olga", password)
 		}
-		// Attack: the client writes what could pass for the end of a line.
+		// Attack: the client sends text that looks like the end of a line.
 		req.Header.Set("X-Plex-Product", `","address":"198.51.100.99"}`)
 		req.Header.Set("User-Agent", `","address":"198.51.100.99"}`)
 		res, err := http.DefaultClient.Do(req)
@@ -108,11 +108,11 @@ func refusals(t *testing.T) string {
 		}
 		res.Body.Close()
 	}
-	post("/api/v2/users/signin", "192.0.2.1", password) // right
+	post("/api/v2/users/signin", "192.0.2.1", password) // correct
 	post("/api/v2/users/signin", "192.0.2.2", "wrong")
 	post("/users/sign_in.json", "192.0.2.3", "wrong")
 	post("/auth/sign-in", "2001:db8::4", "wrong")
-	for range 5 { // until the limit refuses them
+	for range 5 { // until they are rate-limited
 		post("/api/v2/users/signin", "192.0.2.5", "wrong")
 	}
 	post("/api/v2/nothing?status=401", "192.0.2.6", "wrong")
@@ -121,22 +121,22 @@ func refusals(t *testing.T) string {
 		t.Fatal(err)
 	}
 	log := server.Log()
-	// Attack: a line that only contains one that counts.
+	// Attack: a line that only contains the text of a counted line.
 	log += `{"time":"2026-01-01T00:00:00Z","level":"WARN","msg":"a \"msg\":\"request\",\"method\":\"POST\",\"path\":\"/auth/sign-in\",\"status\":401,\"bytes\":1,\"ms\":1,\"address\":\"198.51.100.99\"}"}` + "\n"
-	// The second factor was asked for: no attempt failed.
+	// The second factor was requested: no attempt failed.
 	log += `{"time":"2026-01-01T00:00:00Z","level":"INFO","msg":"request","method":"POST","path":"/api/v2/users/signin","status":401,"bytes":1,"ms":1.5,"address":"192.0.2.8","code":1029}` + "\n"
 	return log
 }
 
-// fail2ban finds the refused sign-ins in the log of a server, and nothing else.
+// fail2ban finds the rejected sign-ins in a server's log, and nothing else.
 func TestFail2ban(t *testing.T) {
 	fail2ban := install.Need(t, "fail2ban-regex", "install fail2ban")
 	log := refusals(t)
-	// As the journal has it.
+	// The format of the journal.
 	journal := regexp.MustCompile(`(?m)^\{`).ReplaceAllString(log, "host usher[123]: {")
 	for name, text := range map[string]string{"file": log, "journal": journal} {
 		filter := recipe(t, "fail2ban/filter.conf")
-		if name == "journal" { // it has the time beside the line, and not in it
+		if name == "journal" { // it stores the time separately from the line
 			text = regexp.MustCompile(`(?m)^host`).ReplaceAllString(text, "2026-01-01 00:00:00 host")
 			filter = regexp.MustCompile(`(?m)^datepattern = .*$`).ReplaceAllString(filter, `datepattern = ^%%Y-%%m-%%d %%H:%%M:%%S\s`)
 		}
@@ -149,7 +149,7 @@ func TestFail2ban(t *testing.T) {
 	}
 }
 
-// mandoc and man find nothing wrong with the man page.
+// mandoc and man report no problems with the man page.
 func TestManPage(t *testing.T) {
 	mandoc := install.Need(t, "mandoc", "install mandoc")
 	page := filepath.Join("..", "..", "docs", "usher.1")
@@ -164,13 +164,13 @@ func TestManPage(t *testing.T) {
 	}
 }
 
-// systemd reads the units.
+// systemd accepts the units.
 func TestUnits(t *testing.T) {
 	analyze := install.Need(t, "systemd-analyze", "install systemd")
 	dir := t.TempDir()
 	for _, name := range []string{"usher.service", "usher-backup.service", "usher-backup.timer"} {
 		text := strings.ReplaceAll(recipe(t, "systemd/"+name), "/usr/bin/usher", usher)
-		text = strings.ReplaceAll(text, "User=usher", "User=root") // the user need not exist here
+		text = strings.ReplaceAll(text, "User=usher", "User=root") // the user may not exist on this machine
 		write(t, filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "Group=usher", "Group=root")))
 	}
 	cmd := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", filepath.Join(dir, "usher.service"),
@@ -186,7 +186,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// The command of the backup makes one, beside a running server.
+// The command of the backup unit creates a backup while the server runs.
 func TestBackupUnit(t *testing.T) {
 	dir := t.TempDir()
 	data, backups := filepath.Join(dir, "data"), filepath.Join(dir, "backups")

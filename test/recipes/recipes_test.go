@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// recipe returns the text of a file of deploy/, with some of it replaced: each text
-// has to be there.
+// recipe returns the text of a file in deploy/, with replacements. Each replaced text must
+// be there.
 func recipe(t *testing.T, name string, replace ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", name))
@@ -78,7 +78,7 @@ func write(t *testing.T, path string, text []byte) string {
 type site struct {
 	*testing.T
 	dir     string
-	address string // of its own: usher and the proxy listen there
+	address string // usher and the proxy listen on this address
 	server  *binary.Server
 	base    string
 	client  *http.Client
@@ -87,11 +87,11 @@ type site struct {
 const (
 	usherPort = "32400"
 	proxyPort = "8443"
-	// clientAddress is where the tests' requests come from.
+	// clientAddress is the address that the tests' requests come from.
 	clientAddress = "127.0.0.2"
 )
 
-// ownAddress is an address of this machine that nobody else uses.
+// ownAddress returns an address of this machine that no other program uses.
 func ownAddress() string {
 	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 2+rand.IntN(250))
 }
@@ -114,8 +114,8 @@ func newSite(t *testing.T, host, path string) *site {
 		}
 	})
 
-	// Any certificate will do for which the client knows the key: Go's own test
-	// certificate names example.com.
+	// The certificate only needs a key that the client knows: Go's own test certificate is
+	// for example.com.
 	test := httptest.NewUnstartedServer(nil)
 	test.StartTLS()
 	t.Cleanup(test.Close)
@@ -172,7 +172,7 @@ func (s *site) run(program string, args ...string) {
 		}
 		select {
 		case <-gone:
-			s.Fatalf("%s ended: %s", program, log.String())
+			s.Fatalf("%s exited: %s", program, log.String())
 		default:
 		}
 		if time.Now().After(until) {
@@ -181,7 +181,7 @@ func (s *site) run(program string, args ...string) {
 	}
 }
 
-// do makes a request, which claims to come from somewhere else.
+// do sends a request with headers that claim another origin.
 func (s *site) do(method, address string, form url.Values, header ...string) (*http.Response, string) {
 	s.Helper()
 	req, err := http.NewRequestWithContext(s.Context(), method, address, strings.NewReader(form.Encode()))
@@ -205,7 +205,7 @@ func (s *site) do(method, address string, form url.Values, header ...string) (*h
 	return res, string(body)
 }
 
-// works signs in as a program and as a browser does.
+// works signs in like a program and like a browser.
 func (s *site) works() {
 	s.Helper()
 	device := []string{"X-Plex-Client-Identifier", "tv", "Accept", "application/json"}
@@ -215,7 +215,7 @@ func (s *site) works() {
 		s.Fatalf("the sign-in: %s: %s", res.Status, body)
 	}
 	if res.ProtoMajor != 2 || res.TLS == nil {
-		s.Errorf("the answer came by %s", res.Proto)
+		s.Errorf("the answer used %s", res.Proto)
 	}
 	res, body = s.do("GET", s.base+"/api/v2/user.xml", nil, "X-Plex-Token", token[1], "X-Plex-Client-Identifier", "tv")
 	if res.StatusCode != 200 || !strings.Contains(body, `thumb="`+s.base+`/users/`) {
@@ -237,7 +237,7 @@ func (s *site) works() {
 		s.Fatalf("the sign-in page at %s: %s: %.500s", res.Request.URL, res.Status, body)
 	}
 	if res.Header.Get("Strict-Transport-Security") == "" {
-		s.Error("browsers are not told to insist on https")
+		s.Error("browsers are not told to use only https")
 	}
 	style := regexp.MustCompile(`href="([^"]*style\.css[^"]*)"`).FindStringSubmatch(body)
 	if res, _ := s.do("GET", origin+style[1], nil); res.StatusCode != 200 {
@@ -266,7 +266,7 @@ func (s *site) works() {
 		}
 		requests++
 		if !strings.Contains(line, `"address":"`+clientAddress+`"`) {
-			s.Errorf("the log says another address than %s: %s", clientAddress, line)
+			s.Errorf("the log has another address than %s: %s", clientAddress, line)
 		}
 	}
 	if requests < 8 {
@@ -301,12 +301,12 @@ func TestCaddy(t *testing.T) {
 	}
 }
 
-// caddySite begins a site of Caddy on the test's address with its certificate.
+// caddySite begins a Caddy site at the test's address, with its certificate.
 func (s *site) caddySite(host string) string {
 	return fmt.Sprintf("https://%s:%s {\n\tbind %s\n\ttls %s/cert.pem %s/key.pem", host, proxyPort, s.address, s.dir, s.dir)
 }
 
-// others checks that the rest of the host is not usher's.
+// others checks that other paths on the host do not belong to usher.
 func (s *site) others(path string) {
 	s.Helper()
 	if path == "" {

@@ -27,28 +27,29 @@ const (
 	password = "correct horse battery"
 )
 
-// checks are those that say that an answer is not in the document. They do not
-// judge the request: clients send what the document does not have.
+// checks are the checks that compare answers with the document. They do not judge requests:
+// clients also send fields that are not in the document.
 const checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
 
-// ending are the operations that end the token. They come last.
+// ending are the operations that revoke the token. They run last.
 var ending = []string{"signOut", "removeDevice"}
 
-// run is Schemathesis with one kind of token.
+// run is a run of Schemathesis with one kind of token.
 type run struct {
 	name   string
 	token  plexauth.Secret
 	accept string
-	// adminKey is a key of the admin API, in place of a token.
+	// adminKey is a key for the admin API, instead of a token.
 	adminKey plexauth.Secret
-	// only are the operations to run. None: all but those that end the token.
+	// only lists the operations to run. If nil, all run, except those that revoke the
+	// token.
 	only []string
-	// covering tries each kind of value of each parameter, which takes half a minute.
-	// It makes no difference to a parameter which token comes with it.
+	// covering tries each kind of value of each parameter, which takes half a minute. The
+	// kind of token makes no difference to that.
 	covering bool
 }
 
-// No request makes usher fail, or answer what is not in the document.
+// No request makes usher fail, or return an answer that is not in the document.
 func TestSchemathesis(t *testing.T) {
 	st := installed(t)
 	binary, err := usher.Build(t.TempDir())
@@ -76,8 +77,8 @@ func TestSchemathesis(t *testing.T) {
 	}
 }
 
-// newAdminKey makes a key of the admin API with every scope. Its run comes last: it ends
-// what the others use.
+// newAdminKey creates a key for the admin API with every scope. Its run is the last one: it
+// revokes what the others use.
 func newAdminKey(t *testing.T, binary, data string) plexauth.Secret {
 	t.Helper()
 	args := []string{"admin-key", "create", "schemathesis", "--data", data}
@@ -93,7 +94,7 @@ func newAdminKey(t *testing.T, binary, data string) plexauth.Secret {
 	return plexauth.Secret(strings.TrimSpace(string(out)))
 }
 
-// tokens are a run for each kind of token.
+// tokens returns a run for each kind of token.
 func tokens(t *testing.T, url string) []run {
 	t.Helper()
 	ctx := t.Context()
@@ -139,7 +140,7 @@ func tokens(t *testing.T, url string) []run {
 	}
 }
 
-// jwt registers a key of a device and returns a JWT for it.
+// jwt registers a device's key, and returns a JWT.
 func jwt(t *testing.T, c *plexauth.Client) plexauth.Secret {
 	t.Helper()
 	key, err := plexauth.LoadDeviceKey(filepath.Join(t.TempDir(), "device.key"))
@@ -213,7 +214,7 @@ func (r run) start(t *testing.T, st, url string, budget time.Duration) {
 	t.Log(summary(string(out)))
 }
 
-// summary is the line with the number of requests.
+// summary returns the line with the number of requests.
 func summary(out string) string {
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, " generated, ") {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// goPlexAccount is what github.com/jrudio/go-plex-client requires of an account:
-// null is good for all of these types but the numbers of id.
+// goPlexAccount is what github.com/jrudio/go-plex-client requires of an account. All of
+// these types accept null, except the numbers of id.
 var goPlexAccount = shape{
 	"id": number,
 	"uuid email friendlyName mailingListStatus scrobbleTypes country username thumb authToken title": text,
@@ -24,9 +24,9 @@ var goPlexAccount = shape{
 	"adsConsentSetAt? adsConsentReminderAt?":          number,
 }
 
-// TestGoPlexClient sends what go-plex-client sends: an empty token with every
-// request before the sign-in, a suffix in some paths, and Accept with JSON where
-// it reads XML.
+// TestGoPlexClient sends the requests of go-plex-client. Requests before the sign-in have
+// an empty token, some paths have a suffix, and Accept names JSON even if the client reads
+// XML.
 func TestGoPlexClient(t *testing.T) {
 	t.Parallel()
 	server := start(t)
@@ -69,9 +69,10 @@ func TestGoPlexClient(t *testing.T) {
 	}
 	poll := "/api/v2/pins/" + field[json.Number](t, pin, "id").String() + ".json"
 	if err := waiting.check(decode(t, send(http.MethodGet, poll, nil, http.StatusOK)), true); err != nil {
-		t.Errorf("PIN that waits: %v", err)
+		t.Errorf("pending PIN: %v", err)
 	}
-	// It learns from the list of errors, at any status, that a PIN is gone.
+	// An error in the list of errors, with any status, tells it that a PIN no longer
+	// exists.
 	gone := decode(t, send(http.MethodGet, "/api/v2/pins/2000000000.json", nil, http.StatusNotFound))
 	if err := (shape{"errors.*.code": oneOf[json.Number]("1020"), "errors.*.message": text}).check(gone, true); err != nil {
 		t.Errorf("unknown PIN: %v", err)
@@ -82,10 +83,10 @@ func TestGoPlexClient(t *testing.T) {
 	linked := decode(t, send(http.MethodGet, poll, nil, http.StatusOK))
 	got := field[string](t, linked, "authToken")
 	if got == "" || got == token {
-		t.Error("the PIN led to no token of its own")
+		t.Error("the PIN did not return a new token")
 	}
 
-	// MyAccount parses XML, whatever it accepts.
+	// MyAccount parses XML, whatever its Accept header.
 	token = got
 	var mine struct {
 		XMLName  xml.Name `xml:"user"`

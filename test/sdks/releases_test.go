@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// A generation is how a generator's release forms requests: its SDKs for all
-// languages form them alike.
+// A generation is how a release of the generator forms requests. Its SDKs for all languages
+// do it in the same way.
 type generation struct {
 	// tokenMethod is the method of /security/token.
 	tokenMethod string
-	// identifierInQuery: the client identifier is a parameter. Otherwise it is a
-	// header, of the operations that need one.
+	// identifierInQuery: the client identifier is a query parameter. Otherwise it is a
+	// header of the operations that need one.
 	identifierInQuery bool
 	// identifiesAlways: the header is sent with every request.
 	identifiesAlways bool
-	// accounts and pins say which operations there are.
+	// accounts and pins say which operations exist.
 	accounts, pins bool
 	// refresh is the parameter of /security/resources that newer SDKs add.
 	refresh bool
@@ -33,26 +33,26 @@ var (
 type release struct {
 	language, version string
 	generation
-	// noAccept: it says nothing of the format that it wants, and reads JSON only.
+	// noAccept: it sends no Accept header, and reads only JSON.
 	noAccept bool
-	// accepts is a header of its own, beside Accept, which must not count.
+	// accepts is an additional header, which the server must ignore.
 	accepts string
-	// nulls: it accepts null where its types say so. Otherwise, null in any field
-	// that its types have is an error.
+	// nulls: it accepts null if its types allow it. Otherwise, null is an error in any
+	// field of its types.
 	nulls bool
-	// pinStatus is the status of a new PIN that it accepts.
+	// pinStatus is the status that it accepts for a new PIN.
 	pinStatus int
 
 	account, profile, device, pin shape
 }
 
-// userAgent is what the release calls itself.
+// userAgent is the release's User-Agent header.
 func (r release) userAgent() string {
 	return "speakeasy-sdk/" + r.language + " " + r.version + " 2.415.8 0.0.3 plexapi"
 }
 
-// releases has the first and the last release of each generation in each
-// language, and those at which a shape changes.
+// releases has the first and the last release of each generation in each language, and
+// those that changed a shape.
 var releases = []release{
 	goSDK("0.11.1", queryGeneration, textProfile, numericPIN, 200),
 	goSDK("0.11.12", queryGeneration, textProfile, numericPIN, 200),
@@ -122,7 +122,7 @@ var releases = []release{
 	},
 }
 
-// goSDK is a release of plexgo.
+// goSDK returns a release of plexgo.
 func goSDK(version string, g generation, profile, pin shape, pinStatus int) release {
 	return release{
 		language: "go", version: version, generation: g, nulls: true, pinStatus: pinStatus,
@@ -130,8 +130,8 @@ func goSDK(version string, g generation, profile, pin shape, pinStatus int) rele
 	}
 }
 
-// The accounts that the releases read. The newest ones require few fields, PHP one
-// more list than the others.
+// The shapes of accounts. The newest releases require few fields, and PHP requires one more
+// list than the others.
 var (
 	commonAccount = shape{
 		"authToken country email friendlyName scrobbleTypes thumb title username uuid": text,
@@ -170,7 +170,7 @@ var (
 	phpAccount = with(commonAccount, shape{"subscriptions": list})
 )
 
-// The profile's small integers, which old releases declare as texts.
+// The small integers of the profile, which old releases declare as texts.
 var (
 	numberProfile = profileOf(oneOf[json.Number]("0", "1"))
 	textProfile   = with(profileOf(oneOf("0", "1")), shape{"profile.mediaReviewsVisibility?": oneOf[json.Number]("0", "1")})
@@ -184,19 +184,20 @@ func profileOf(enumeration kind) shape {
 	}
 }
 
-// The times as most releases read them, and as Ruby's do, which need a fraction.
+// Times, as most releases read them, and as Ruby does, which requires a fraction.
 var (
 	anyTime      = written(time.RFC3339)
 	fractionTime = written("2006-01-02T15:04:05.000Z")
 )
 
-// The servers in a list.
+// The shapes of servers in a list.
 var (
 	nullableDevice = deviceOf("?", anyTime)
 	rubyDevice     = deviceOf("", fractionTime)
 )
 
-// deviceOf is a list of servers; nullable is "?" if the type lets some fields be null.
+// deviceOf returns the shape of a list of servers. nullable is "?" if the type allows some
+// fields to be null.
 func deviceOf(nullable string, when kind) shape {
 	return shape{
 		"*.name *.product *.productVersion *.clientIdentifier *.provides *.publicAddress *.accessToken": text,
@@ -213,7 +214,7 @@ func deviceOf(nullable string, when kind) shape {
 	}
 }
 
-// The PINs.
+// The shapes of PINs.
 var (
 	commonPIN  = pinOf(anyTime)
 	numericPIN = with(pinOf(anyTime), shape{"location.postal_code": number})
@@ -235,7 +236,7 @@ func pinOf(when kind) shape {
 	}
 }
 
-// with is a shape with some of its paths changed, or others added.
+// with returns a shape with some paths changed or added.
 func with(s, changed shape) shape {
 	all := make(shape)
 	for _, part := range []shape{s, changed} {

@@ -47,7 +47,8 @@ const (
 	serverID = "den-4f2a"
 )
 
-// TestReleases sends what each release sends, and reads the answers as it does.
+// TestReleases sends the requests of each release, and checks that the release could read
+// the answers.
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	server := start(t)
@@ -131,14 +132,14 @@ func (p *program) signIn() {
 	p.wantErrors(signIn, http.StatusUnauthorized, "1001")
 }
 
-// tokenDetails reads the account. Releases that do not identify themselves with
-// every request send no identifier here.
+// tokenDetails reads the account. Releases that do not send an identifier with every
+// request send none here.
 func (p *program) tokenDetails() {
 	details := call{method: http.MethodGet, path: "/api/v2/user", identified: p.identifierInQuery}
 	answer := p.answer(details, http.StatusOK)
 	p.checkAccount(answer)
 	if got := field[string](p.t, answer, "authToken"); got != p.token {
-		p.t.Error("token details have another token")
+		p.t.Error("token details contain a different token")
 	}
 
 	bad := *p
@@ -178,11 +179,11 @@ func (p *program) resources() {
 	p.t.Errorf("%s is not among %d servers", serverID, len(servers))
 }
 
-// pinSignIn creates a PIN, polls it, links it as the page does, and polls it again.
+// pinSignIn creates a PIN, polls it, links it like the page does, and polls it again.
 func (p *program) pinSignIn() {
 	start := call{method: http.MethodPost, path: "/api/v2/pins", query: url.Values{"strong": {"false"}}, identified: true}
 	token := p.token
-	p.token = "" // SDKs ask for a PIN without a token
+	p.token = "" // SDKs request a PIN without a token
 	pin := p.answer(start, p.pinStatus)
 	p.fits("PIN", pin, p.pin)
 	code := field[string](p.t, pin, "code")
@@ -203,7 +204,7 @@ func (p *program) pinSignIn() {
 	p.fits("linked PIN", linked, p.pin)
 	p.token = field[string](p.t, linked, "authToken")
 	if p.token == token {
-		p.t.Error("the PIN led to the token that linked it")
+		p.t.Error("the PIN returned the token that linked it")
 	}
 	p.checkAccount(p.answer(call{method: http.MethodGet, path: "/api/v2/user", identified: true}, http.StatusOK))
 
@@ -211,7 +212,7 @@ func (p *program) pinSignIn() {
 	p.wantErrors(unknown, http.StatusNotFound, "1020")
 }
 
-// mediaServer asks for a transient token, and with it for a source.
+// mediaServer requests a transient token, and a source with it.
 func (p *program) mediaServer() {
 	answer := p.answer(call{
 		method: p.tokenMethod, path: "/security/token", query: url.Values{"type": {"delegation"}, "scope": {"all"}},
@@ -249,15 +250,14 @@ func (p *program) fits(what string, answer any, s shape) {
 	}
 }
 
-// wantErrors checks that a call fails with the list of errors that the SDKs have
-// types for.
+// wantErrors checks that a call fails with a list of errors, for which the SDKs have types.
 func (p *program) wantErrors(c call, status int, code json.Number) {
 	p.t.Helper()
 	answer := p.answer(c, status)
 	p.fits("error", answer, shape{"errors.*.code": oneOf(code), "errors.*.message": text, "errors.*.status?": number})
 }
 
-// answer sends a call and returns the JSON that must come back.
+// answer sends a call, and returns the JSON of the answer.
 func (p *program) answer(c call, status int) any {
 	p.t.Helper()
 	resp, body := p.send(c, status)
@@ -267,7 +267,7 @@ func (p *program) answer(c call, status int) any {
 	return decode(p.t, body)
 }
 
-// send sends a call as the release does.
+// send sends a call like the release does.
 func (p *program) send(c call, status int) (*http.Response, []byte) {
 	p.t.Helper()
 	query := url.Values{}
@@ -310,7 +310,7 @@ func (p *program) send(c call, status int) (*http.Response, []byte) {
 	return do(p.t, req, status)
 }
 
-// signInByHand gets a token for a release that has no sign-in.
+// signInByHand creates a token for a release that cannot sign in.
 func (p *program) signInByHand() string {
 	form := url.Values{"login": {username}, "password": {password}}
 	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.server+"/api/v2/users/signin",
@@ -325,8 +325,7 @@ func (p *program) signInByHand() string {
 	return field[string](p.t, decode(p.t, body), "authToken")
 }
 
-// client gives up after a time, so that a server that does not answer fails one
-// test only.
+// client has a timeout, so that a server that does not answer fails only one test.
 var client = &http.Client{Timeout: time.Minute}
 
 func do(t *testing.T, req *http.Request, status int) (*http.Response, []byte) {
@@ -346,7 +345,7 @@ func do(t *testing.T, req *http.Request, status int) (*http.Response, []byte) {
 	return resp, body
 }
 
-// decode reads JSON, with numbers as they are written.
+// decode decodes JSON, and keeps numbers as text.
 func decode(t *testing.T, body []byte) any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -358,7 +357,7 @@ func decode(t *testing.T, body []byte) any {
 	return v
 }
 
-// field is a field of an object.
+// field returns a field of an object.
 func field[T any](t *testing.T, object any, name string) T {
 	t.Helper()
 	fields, _ := object.(map[string]any)

@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
-// A kind is what an SDK's type accepts for a field. It returns what is wrong with
-// a value that is not null.
+// A kind is what an SDK's type accepts for a field. It returns an error for a value that is
+// not accepted and not null.
 type kind func(v any) error
 
-// A shape is what an SDK reads an answer into: the paths of fields, separated by
-// spaces, and what each must be. A path has dots between its names, and "*" for
-// each element of a list. A path that ends in "?" may be absent, and null if the
-// SDK accepts nulls.
+// A shape is the type of an answer in an SDK: paths of fields, separated by spaces, and the
+// kind of each. A path has dots between names, and "*" for each element of a list. A path
+// that ends in "?" may be absent, or null if the SDK accepts nulls.
 type shape map[string]kind
 
-// check returns everything about an answer that the SDK could not read.
+// check returns everything in an answer that the SDK could not read.
 func (s shape) check(answer any, nulls bool) error {
 	var wrong []error
 	for paths, accepts := range s {
@@ -38,7 +37,7 @@ func (s shape) check(answer any, nulls bool) error {
 // A walker follows one path of a shape.
 type walker struct {
 	accepts      kind
-	absent, null bool // whether the field may be that
+	absent, null bool // the field may be absent, or null
 }
 
 func (w walker) walk(v any, path []string) error {
@@ -138,7 +137,7 @@ func TestShape(t *testing.T) {
 	}
 	null := decode(t, []byte(`{"a": "", "list": [{"b": "x"}], "n": 7, "e": "1", "c": null}`))
 	if s.check(null, true) != nil || s.check(null, false) == nil {
-		t.Error("a field may be null where nulls are an error, or the other way round")
+		t.Error("null is accepted where it is an error, or the other way round")
 	}
 	for _, bad := range []string{
 		`{"a": null, "list": [{"b": "x"}], "n": 7, "e": "1"}`,
@@ -154,7 +153,7 @@ func TestShape(t *testing.T) {
 		`[]`, `null`,
 	} {
 		if s.check(decode(t, []byte(bad)), true) == nil {
-			t.Errorf("%s is taken for a good answer", bad)
+			t.Errorf("%s is accepted", bad)
 		}
 	}
 }

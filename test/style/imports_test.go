@@ -7,17 +7,15 @@ import (
 	"testing"
 )
 
-// layers is the picture of the module, from top to bottom: every package, and
-// the packages of this module that it may import. An arrow points down: a
-// package may import only what stands below its own row. "internal/" is left
-// out.
+// layers is the picture of the module, from top to bottom. It has every package, and the
+// packages of this module that it may import. Imports point down: a package may import only
+// packages below its own row. "internal/" is omitted.
+// The table allows exactly what the code imports. When an import disappears, remove its
+// name here. A new name needs a reason in the commit.
 //
-// The table allows exactly what the code does. When an import goes away, its
-// name goes away here. A new name here needs a reason in the commit.
-//
-// The nouns own their types and rules, and say in an interface what they need
-// stored. Package store implements the interfaces, and core joins the two: no
-// other package knows that there is SQL.
+// The nouns own their types and rules, and state in interfaces what they need stored.
+// Package store implements the interfaces, and core connects the two: no other package
+// knows of SQL.
 var layers = []layer{
 	{"the program", []row{
 		{"cmd/usher", "cli"},
@@ -171,7 +169,7 @@ func rows() []row {
 	return list
 }
 
-// Every arrow that the table allows points down.
+// Every import that the table allows points down.
 func TestLayersPointDown(t *testing.T) {
 	place := make(map[string]int)
 	for at, r := range rows() {
@@ -191,8 +189,8 @@ func TestLayersPointDown(t *testing.T) {
 	}
 }
 
-// The code imports what the table allows, and all of it. Tests may import more:
-// they see a package from above.
+// The code has exactly the imports that the table allows. Tests may import more: they see a
+// package from outside.
 func TestImports(t *testing.T) {
 	imports := moduleImports(readModule(t))
 	for _, r := range rows() {
@@ -212,22 +210,22 @@ func TestImports(t *testing.T) {
 		}
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(imports)) {
-		t.Errorf("%s has no row: say in which layer it stands and what it may import", pkg)
+		t.Errorf("%s has no row: add it to a layer, with the packages that it may import", pkg)
 	}
 }
 
 // joinsStore is the one package that builds services on package store.
 const joinsStore = "core"
 
-// aboveStore are the packages that know services and no rows, and neither do
-// their tests: what they need of the database, they ask a service for.
+// aboveStore are the packages that know services but not rows, and the same holds for their
+// tests: they ask services for data.
 var aboveStore = []string{
 	"api", "cli", "cmd/usher", "coretest", "httpd", "plexauthtest", "server", "web",
 	"bench/http", "bench/scale", "test/browser", "test/clients", "test/crash", "test/docs", "test/exec", "test/http", "test/schemathesis", "test/sdks",
 }
 
-// Whatever the table of layers says: only core names package store. Tests of
-// the nouns may use it to write what no service would.
+// Independently of the table, only core names package store. Tests of the nouns may use it
+// to write what no service would.
 func TestOnlyCoreNamesStore(t *testing.T) {
 	src := readModule(t)
 	seen := make(map[string]bool)
@@ -248,8 +246,8 @@ func TestOnlyCoreNamesStore(t *testing.T) {
 	}
 }
 
-// moduleImports returns which packages of the module each package imports
-// outside its tests, on any platform and under any build tag.
+// moduleImports returns the packages of the module that each package imports outside its
+// tests, on any platform and with any build tag.
 func moduleImports(src source) map[string]map[string]bool {
 	imports := make(map[string]map[string]bool)
 	for _, f := range src.files {
@@ -269,8 +267,8 @@ func moduleImports(src source) map[string]map[string]bool {
 	return imports
 }
 
-// shortName is how the table spells a package, given its folder. The folder api at
-// the top, with the OpenAPI document, is not internal/api.
+// shortName returns the name of a folder's package in the table. The top-level folder api,
+// with the OpenAPI document, is not internal/api.
 func shortName(folder string) string {
 	if folder == "api" {
 		return "/api"

@@ -8,28 +8,26 @@ import (
 	"testing"
 )
 
-// reserved are functions that sign somebody in without a check. Only the listed
-// packages may name them, tests included: every other way to a token or session
-// goes through a check.
+// reserved are functions that sign a user in without a check. Only the listed packages may
+// name them, including their tests. Every other way to a token or session includes a check.
 var reserved = []struct {
 	pkg, name string
-	// method says that it is a method, whose package is not named by callers.
+	// method says that it is a method: callers do not name its package.
 	method bool
-	// by are the packages, and tests those whose tests may use it as well.
+	// by lists packages, and tests lists packages whose tests may use it as well.
 	by, tests []string
 }{
-	// A package that makes a proof states that it has checked what the proof
-	// claims. The package's own tests spend proofs of their own.
+	// A package that creates a proof declares that it has checked what the proof claims.
+	// The tests of the package use their own proofs.
 	{"internal/signin", "NewProof", false, []string{"internal/account", "internal/passkey"}, []string{"internal/signin"}},
-	// An access token without a proof is for test kits. The test of the caches
-	// runs every method that changes something, and the package's own tests issue
-	// tokens that they know.
+	// Only test kits create access tokens without a proof. The test of the caches runs
+	// every method that changes something, and the package's own tests issue known tokens.
 	{"internal/token", "Issue", true, []string{"internal/scene", "internal/stage", "plexauthtest"}, []string{"internal/core"}},
 	{"internal/token", "IssueKnown", true, []string{"internal/scene"}, []string{"internal/core", "internal/token"}},
 }
 
-// Attack: a route signs in any account it likes, with a proof or a token that it
-// got without a check.
+// Attack: a route signs in to an arbitrary account, with a proof or a token that it got
+// without a check.
 func TestReservedFunctions(t *testing.T) {
 	src := readModule(t)
 	for _, r := range reserved {
@@ -52,11 +50,11 @@ func TestReservedFunctions(t *testing.T) {
 			}
 		}
 		if !declared {
-			t.Errorf("%s has no %s any more: change this test", r.pkg, r.name)
+			t.Errorf("%s no longer has %s: change this test", r.pkg, r.name)
 		}
 		for _, pkg := range slices.Concat(r.by, r.tests) {
 			if !used[pkg] {
-				t.Errorf("%s does not use %s.%s any more: delete it from the list", pkg, path.Base(r.pkg), r.name)
+				t.Errorf("%s no longer uses %s.%s: delete it from the list", pkg, path.Base(r.pkg), r.name)
 			}
 		}
 	}
@@ -68,14 +66,14 @@ func imports(f sourceFile, pkg string) bool {
 	})
 }
 
-// mention is a name in a file; decl says that a function is declared by it.
+// mention is a use of a name in a file. decl says that it is the name's declaration.
 type mention struct {
 	*ast.Ident
 	decl bool
 }
 
-// mentions are the places where a file names something, called or not: a
-// function that is passed on is called elsewhere.
+// mentions returns the places where a file uses a name, including where a function is
+// passed on without a call.
 func mentions(f *ast.File, name string) map[mention]bool {
 	found := make(map[mention]bool)
 	declared := make(map[*ast.Ident]bool)

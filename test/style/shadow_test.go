@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// A local variable named like an import makes the package unusable for the rest
-// of the block, and a reader take the one for the other.
+// A local variable with the name of an import makes the package unusable in the rest of the
+// block, and misleads readers.
 func TestNoImportIsShadowed(t *testing.T) {
 	src := readModule(t)
 	names := packageNames(t, src)
@@ -31,7 +31,7 @@ func TestNoImportIsShadowed(t *testing.T) {
 	}
 }
 
-// localName is the name under which a file knows an import.
+// localName is the name of an import in a file.
 func localName(spec *ast.ImportSpec, names map[string]string) string {
 	if spec.Name != nil {
 		return spec.Name.Name
@@ -61,7 +61,7 @@ func packageNames(t *testing.T, src source) map[string]string {
 	}
 	for path, name := range names {
 		if name == "" {
-			t.Errorf("go list does not know the name of package %s", path)
+			t.Errorf("go list does not return the name of package %s", path)
 		}
 	}
 	return names

@@ -1,9 +1,9 @@
-// Package style_test checks rules that the compiler and the linters do not know:
-// which package may import which, and names that hide an import.
+// Package style_test checks rules that the compiler and the linters do not check: which
+// package may import which, and names that hide an import.
 //
-// It reads the module's source files itself rather than through "go list", so
-// that it sees the files of every platform and build tag, and so that
-// "go test" runs it again whenever one of them changes.
+// It reads the module's source files itself and not with "go list". It therefore sees the
+// files of every platform and build tag, and "go test" runs it again when one of them
+// changes.
 package style_test
 
 import (
@@ -70,8 +70,8 @@ var readSource = sync.OnceValues(func() (source, error) {
 	return src, err
 })
 
-// enter skips the folders that the go command skips, those of npm, those that
-// .gitignore lists, and modules of their own.
+// enter skips the folders that the go command skips, npm's, those in .gitignore, and other
+// modules.
 func enter(name string, entry fs.DirEntry) error {
 	if name == root {
 		return nil
@@ -99,8 +99,8 @@ func readModule(t *testing.T) source {
 	return src
 }
 
-// inModule returns the folder of a package of this module, given its import
-// path; false for any other package.
+// inModule returns the folder of a package of this module, given its import path. It
+// returns false for other packages.
 func inModule(importPath string) (folder string, ok bool) {
 	return strings.CutPrefix(importPath, module+"/")
 }

@@ -19,15 +19,15 @@ import (
 	"time"
 )
 
-// How long a server may take to be ready and to exit. Both take some milliseconds
-// on an idle machine.
+// How long a server may take to become ready and to exit. On an idle machine, both take a
+// few milliseconds.
 const (
 	startTimeout = 30 * time.Second
 	stopTimeout  = 30 * time.Second
 )
 
-// Build compiles usher into a folder, with more flags of "go build", and returns the
-// path of the binary, which has the race detector if the test has.
+// Build compiles usher into a folder, with additional flags for "go build", and returns the
+// path of the binary. The binary has the race detector if the test has.
 func Build(dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "usher"+extension)
 	if race {
@@ -40,9 +40,8 @@ func Build(dir string, flags ...string) (string, error) {
 	return path, nil
 }
 
-// Env is this process's environment without the variables of usher, and with the
-// given ones. It also prevents a binary with the race detector from sleeping for a
-// second before it exits.
+// Env is this process's environment without usher's variables, plus the given ones. It also
+// prevents a binary with the race detector from sleeping for one second before it exits.
 func Env(extra ...string) []string {
 	env := make([]string, 0, len(extra)+1)
 	for _, pair := range os.Environ() {
@@ -56,7 +55,7 @@ func Env(extra ...string) []string {
 
 // Server is a running "usher serve".
 type Server struct {
-	// URL is its address, as it prints it when it is ready.
+	// URL is the address that it printed when it was ready.
 	URL string
 
 	cmd      *exec.Cmd
@@ -68,8 +67,8 @@ type Server struct {
 // planeLine is the line on which a ready server prints its address.
 var planeLine = regexp.MustCompile(`(?m)^  account plane +(\S+)`)
 
-// Start starts a command, which must be "usher serve" on a free port, and returns
-// once the server is ready.
+// Start starts a command, which must be "usher serve" on a free port. It returns when the
+// server is ready.
 func Start(cmd *exec.Cmd) (*Server, error) {
 	s := &Server{cmd: cmd, gone: make(chan struct{})}
 	s.out.news = make(chan struct{}, 1)
@@ -101,8 +100,8 @@ func Start(cmd *exec.Cmd) (*Server, error) {
 // Printed is its standard output so far.
 func (s *Server) Printed() string { return s.out.String() }
 
-// Log is its standard error so far: the request log. The server buffers lines for a
-// moment; after Stop, the log is complete.
+// Log is its standard error so far: the request log. The server buffers lines for a moment.
+// After Stop, the log is complete.
 func (s *Server) Log() string { return s.log.String() }
 
 // Children are its running child processes. It is empty on systems without /proc.
@@ -120,8 +119,8 @@ func (s *Server) Children() []int {
 	return list
 }
 
-// Work is how long it and its child processes have computed, which other load on the
-// machine changes little. It works on Linux.
+// Work is the processor time of the server and its child processes. Other load on the
+// machine affects it little. It works on Linux.
 func (s *Server) Work() (total time.Duration, ok bool) {
 	for _, pid := range append(s.Children(), s.PID()) {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
@@ -142,7 +141,7 @@ func (s *Server) Work() (total time.Duration, ok bool) {
 // PID is the number of its process.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Resident is how much memory its process holds, in bytes. It works on Linux.
+// Resident is how much memory its process uses, in bytes. It works on Linux.
 func (s *Server) Resident() (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
@@ -157,11 +156,11 @@ func (s *Server) Resident() (int64, error) {
 	return 0, errors.New("/proc does not say how much memory a process holds")
 }
 
-// Stop asks the server to stop, as a service manager does, and waits for its exit.
+// Stop asks the server to stop, like a service manager does, and waits until it has exited.
 // An exit code other than 0 is an error, including that of the race detector.
 func (s *Server) Stop() error { return s.stop(askToStop) }
 
-// StopBy is Stop with other signals, one after the other.
+// StopBy is Stop with other signals, which it sends in turn.
 func (s *Server) StopBy(signals ...os.Signal) error {
 	return s.stop(func(p *os.Process) error {
 		for _, sig := range signals {
@@ -191,8 +190,8 @@ func (s *Server) stop(ask func(*os.Process) error) error {
 // Signal sends the server a signal, if it still runs.
 func (s *Server) Signal(sig os.Signal) error { return unlessGone(s.cmd.Process.Signal(sig)) }
 
-// Kill kills the server with SIGKILL, which it cannot handle, and waits for its
-// exit.
+// Kill kills the server with SIGKILL, which it cannot handle, and waits until it has
+// exited.
 func (s *Server) Kill() error {
 	err := s.cmd.Process.Kill()
 	<-s.gone

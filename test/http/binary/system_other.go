@@ -11,15 +11,15 @@ import (
 // extension is the suffix of the name of a program.
 const extension = ""
 
-// buildArgs are the arguments of "go" that compile a program. "go run" keeps what it has
-// linked, and has cp copy it in place of a run: linking again takes seconds, and many
-// packages of tests need the same program.
+// buildArgs are the arguments of "go" that compile a program. "go run" caches linked
+// programs, and here it makes cp copy the program instead of running it. Linking again
+// would take seconds, and many packages' tests need the same program.
 func buildArgs(program, path string, flags []string) []string {
 	return append(append([]string{"run", "-exec", "cp"}, flags...), program, path)
 }
 
-// separate changes nothing: a signal goes to one process.
+// separate does nothing: a signal reaches only one process.
 func separate(*exec.Cmd) {}
 
-// askToStop sends SIGTERM, as a service manager does.
+// askToStop sends SIGTERM, like a service manager does.
 func askToStop(p *os.Process) error { return p.Signal(syscall.SIGTERM) }

@@ -22,7 +22,7 @@ func separate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
-// askToStop sends Ctrl-Break, as Windows has no SIGTERM for another process.
+// askToStop sends Ctrl-Break: Windows has no SIGTERM for other processes.
 func askToStop(p *os.Process) error {
 	ok, _, err := generateConsoleCtrlEvent.Call(syscall.CTRL_BREAK_EVENT, uintptr(p.Pid))
 	if ok == 0 {

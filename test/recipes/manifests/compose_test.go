@@ -9,8 +9,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// compose reads a compose file as "docker compose" does: an unknown key is an error,
-// and so is a network, volume or secret that a service uses and that is not there.
+// compose reads a compose file like "docker compose" does: an unknown key is an error, and
+// so is a network, volume or secret that a service uses but the file does not define.
 func compose(t *testing.T, file string) (*types.Project, error) {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{file}, cli.WithName("usher"))
@@ -30,17 +30,17 @@ func TestCompose(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !usher.ReadOnly || usher.Privileged || len(usher.CapAdd) > 0 || strings.Join(usher.CapDrop, " ") != "ALL" {
-		t.Errorf("usher is confined less than it could be: %+v", usher)
+		t.Errorf("usher has more privileges than it needs: %+v", usher)
 	}
 	if len(usher.Ports) > 0 {
-		t.Errorf("usher is reached past the proxy, at %v", usher.Ports)
+		t.Errorf("usher can be reached without the proxy, at %v", usher.Ports)
 	}
 	written := false
 	for _, v := range usher.Volumes {
 		written = written || v.Target == "/data" && v.Type == types.VolumeTypeVolume && !v.ReadOnly
 	}
 	if !written {
-		t.Errorf("usher keeps its data in no volume, but %+v", usher.Volumes)
+		t.Errorf("usher's data is not in a volume: %+v", usher.Volumes)
 	}
 	for _, secret := range usher.Secrets {
 		if name := usher.Environment["USHER_ADMIN_PASSWORD_FILE"]; name == nil || *name != "/run/secrets/"+secret.Source {
@@ -53,7 +53,7 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// The check above notices what it is for.
+// The check above detects errors.
 func TestComposeErrors(t *testing.T) {
 	text, err := os.ReadFile("../../../deploy/compose/compose.yaml")
 	if err != nil {
@@ -76,7 +76,7 @@ func TestComposeErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := compose(t, file); err == nil {
-			t.Errorf("%s is no error", name)
+			t.Errorf("%s is not an error", name)
 		}
 	}
 }

@@ -1,7 +1,7 @@
-// Package manifests contains only tests, which read the files of deploy/ for Docker and
-// Kubernetes as those programs do: with the library that Docker Compose is made of, and
-// into the types of the API of Kubernetes.
+// Package manifests contains only tests. They read the files in deploy/ for Docker and
+// Kubernetes like those programs do: with the library of Docker Compose, and into the types
+// of the Kubernetes API.
 //
-// It is a module of its own, so that usher does not depend on them. test/recipes runs
-// what the files say.
+// It is a separate module, so that usher does not depend on them. test/recipes runs the
+// files.
 package manifests

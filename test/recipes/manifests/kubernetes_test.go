@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifest is what deploy/kubernetes makes.
+// manifest is the content of deploy/kubernetes.
 type manifest struct {
 	deployment appsv1.Deployment
 	service    corev1.Service
@@ -28,9 +28,8 @@ type manifest struct {
 	ingress    networkingv1.Ingress
 }
 
-// read reads the documents of a manifest as the API server does with strict
-// validation: an unknown key, a key that is there twice, or a value of another type is
-// an error.
+// read reads the documents of a manifest like the API server does with strict validation:
+// an unknown key, a duplicate key, or a value of another type is an error.
 func read(text []byte) (*manifest, error) {
 	var m manifest
 	into := map[string]any{
@@ -45,7 +44,7 @@ func read(text []byte) (*manifest, error) {
 		name := kind.APIVersion + " " + kind.Kind
 		object, ok := into[name]
 		if !ok {
-			return nil, fmt.Errorf("there is one %q more than expected", name)
+			return nil, fmt.Errorf("there is an unexpected %q", name)
 		}
 		text, err := yaml.YAMLToJSONStrict(document)
 		if err != nil {
@@ -58,12 +57,12 @@ func read(text []byte) (*manifest, error) {
 		delete(into, name)
 	}
 	if len(into) > 0 {
-		return nil, fmt.Errorf("not there: %v", into)
+		return nil, fmt.Errorf("missing: %v", into)
 	}
 	return &m, nil
 }
 
-// source is the text of the manifest.
+// source returns the text of the manifest.
 func source(t *testing.T) []byte {
 	t.Helper()
 	text, err := os.ReadFile("../../../deploy/kubernetes/usher.yaml")
@@ -73,7 +72,7 @@ func source(t *testing.T) []byte {
 	return text
 }
 
-// The objects name each other as they are.
+// The references between objects are correct.
 func TestKubernetes(t *testing.T) {
 	m, err := read(source(t))
 	if err != nil {
@@ -99,7 +98,7 @@ func TestKubernetes(t *testing.T) {
 	port := func(what string, at intstr.IntOrString) {
 		t.Helper()
 		if at.Type != intstr.String || ports[at.StrVal] == 0 {
-			t.Errorf("%s is at port %v, which the container does not have", what, at.String())
+			t.Errorf("%s uses port %v, which the container does not have", what, at.String())
 		}
 	}
 	port("the readiness probe", container.ReadinessProbe.HTTPGet.Port)
@@ -110,7 +109,7 @@ func TestKubernetes(t *testing.T) {
 		t.Errorf("the ingress leads to %+v", backend)
 	}
 	if host := m.ingress.Spec.Rules[0].Host; m.ingress.Spec.TLS[0].Hosts[0] != host || variable(container, "USHER_PUBLIC_URL") != "https://"+host {
-		t.Errorf("the ingress has the host %s; usher does not", host)
+		t.Errorf("the ingress has the host %s, and usher has another", host)
 	}
 	volumes := make(map[string]bool)
 	for _, v := range template.Spec.Volumes {
@@ -118,7 +117,7 @@ func TestKubernetes(t *testing.T) {
 	}
 	for _, mount := range container.VolumeMounts {
 		if !volumes[mount.Name] {
-			t.Errorf("%s is no volume", mount.Name)
+			t.Errorf("%s is not a volume", mount.Name)
 		}
 	}
 	for _, name := range []string{"USHER_LISTEN", "USHER_METRICS_LISTEN"} {
@@ -127,14 +126,14 @@ func TestKubernetes(t *testing.T) {
 		}
 	}
 	if scraped := template.Annotations["prometheus.io/port"]; scraped != fmt.Sprint(ports["metrics"]) {
-		t.Errorf("Prometheus asks port %s", scraped)
+		t.Errorf("Prometheus scrapes port %s", scraped)
 	}
 	if *m.deployment.Spec.Replicas <= m.budget.Spec.MinAvailable.IntVal {
-		t.Error("no pod can be evicted")
+		t.Error("the budget does not allow any eviction")
 	}
 }
 
-// The pod meets the policy "restricted" of Kubernetes, and has a read-only root.
+// The pod meets the Kubernetes policy "restricted", and has a read-only root.
 func TestKubernetesConfines(t *testing.T) {
 	m, err := read(source(t))
 	if err != nil {
@@ -147,12 +146,12 @@ func TestKubernetesConfines(t *testing.T) {
 		*context.AllowPrivilegeEscalation || !*context.ReadOnlyRootFilesystem || context.Privileged != nil ||
 		len(context.Capabilities.Add) > 0 || len(context.Capabilities.Drop) != 1 || context.Capabilities.Drop[0] != "ALL" ||
 		spec.HostNetwork || spec.HostPID || spec.HostIPC || *spec.AutomountServiceAccountToken {
-		t.Errorf("the pod may do more than it has to: %+v %+v", spec.SecurityContext, context)
+		t.Errorf("the pod has more privileges than it needs: %+v %+v", spec.SecurityContext, context)
 	}
 }
 
-// A pod has the time that it takes to stop, and stops after the service has taken it
-// out.
+// A pod has enough time to stop, and stops only after the service sends it no more
+// requests.
 func TestKubernetesStops(t *testing.T) {
 	m, err := read(source(t))
 	if err != nil {
@@ -165,11 +164,11 @@ func TestKubernetesStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	if kill := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second; kill <= drain+grace {
-		t.Errorf("a pod is killed after %v, and stops after %v", kill, drain+grace)
+		t.Errorf("a pod is killed after %v, but needs up to %v to stop", kill, drain+grace)
 	}
 	probe := spec.Containers[0].ReadinessProbe
 	if notices := time.Duration(probe.PeriodSeconds*probe.FailureThreshold) * time.Second; drain < 2*notices {
-		t.Errorf("%v pass until a pod is known to stop, which it then does after %v", notices, drain)
+		t.Errorf("it takes %v until the service knows that a pod stops, but the pod waits only for %v", notices, drain)
 	}
 }
 
@@ -183,7 +182,7 @@ func variable(c corev1.Container, name string) string {
 	return ""
 }
 
-// The check of the keys notices what it is for.
+// The check of the keys detects errors.
 func TestKubernetesErrors(t *testing.T) {
 	text := string(source(t))
 	for name, change := range map[string][2]string{
@@ -198,7 +197,7 @@ func TestKubernetesErrors(t *testing.T) {
 			t.Fatalf("%s: nothing was changed", name)
 		}
 		if _, err := read([]byte(changed)); err == nil {
-			t.Errorf("%s is no error", name)
+			t.Errorf("%s is not an error", name)
 		}
 	}
 }
