@@ -19,7 +19,7 @@ type entry struct {
 	text []byte // the content, if it is not from a file
 }
 
-// content returns what the file has; ok is false for a folder.
+// content returns the file's content. ok is false for a folder.
 func (e entry) content() (data []byte, ok bool, err error) {
 	if e.from == "" {
 		return e.text, e.text != nil, nil
@@ -58,7 +58,7 @@ func writeTarGz(w io.Writer, entries []entry, when time.Time) error {
 	return packed.Close()
 }
 
-// writeTar writes files that belong to the user with the number owner.
+// writeTar writes files that belong to the user with the ID owner.
 func writeTar(w io.Writer, entries []entry, when time.Time, owner int) error {
 	archive := tar.NewWriter(w)
 	for _, e := range entries {

@@ -17,7 +17,7 @@ type target struct {
 // String returns the name of the target in -only.
 func (t target) String() string { return t.os + "/" + t.machine() }
 
-// machine is the architecture as files are named.
+// machine is the architecture in file names.
 func (t target) machine() string {
 	if t.arm != "" {
 		return t.arch + "v" + t.arm
@@ -43,8 +43,8 @@ func (t target) environment() []string {
 	return append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOARM="+t.arm, "GOFLAGS=", "GOAMD64=v1", "GOWORK=off")
 }
 
-// compile builds a static binary, which the caller must remove. The Go tool
-// writes the version of the module and the commit into it.
+// compile builds a static binary, which the caller must remove. The Go tool embeds the
+// version of the module and the commit.
 func (r release) compile(ctx context.Context, t target) (string, error) {
 	file := filepath.Join(r.out, r.name(t)+".tmp")
 	path, err := filepath.Abs(file)

@@ -15,12 +15,11 @@ import (
 	"github.com/goreleaser/nfpm/v2/files"
 )
 
-// maintainer is whom the package names. GitHub takes no mail at the address.
+// maintainer is the package's maintainer. GitHub accepts no mail at the address.
 const maintainer = "The usher project <usher-auth@users.noreply.github.com>"
 
-// deb writes a Debian package: the binary, its systemd unit, and scripts that
-// create the user it runs as. It does not start the service: the administrator
-// configures it first.
+// deb writes a Debian package: the binary, its systemd unit, and scripts that create its
+// user. The package does not start the service: the administrator configures it first.
 func (r release) deb(t target, binary string) error {
 	packager, err := nfpm.Get("deb")
 	if err != nil {
@@ -28,7 +27,7 @@ func (r release) deb(t target, binary string) error {
 	}
 	arch := t.arch
 	if t.arm != "" {
-		arch += t.arm // Debian's name is made from this: armhf
+		arch += t.arm // Debian's name is derived from this: armhf
 	}
 	dir, err := os.MkdirTemp("", "deb-")
 	if err != nil {
@@ -98,8 +97,8 @@ func (r release) changelog() []byte {
 		debVersion(r.version, r.time), maintainer, r.time.Format(time.RFC1123Z))
 }
 
-// compress writes a file compressed with gzip, as man pages of Debian are. It leaves out
-// the name and the time, so that two builds are the same.
+// compress writes a file compressed with gzip, like Debian's man pages. It omits the name
+// and the time, so that builds are reproducible.
 func compress(file string, text []byte) error {
 	f, err := os.Create(file)
 	if err != nil {
@@ -120,13 +119,13 @@ func (r release) content(from, to string, mode os.FileMode, kind string) *files.
 	}
 }
 
-// described is a version as "git describe" gives it: a release, perhaps a
-// pre-release, and how many commits came since.
+// described matches a version from "git describe": a release, perhaps a pre-release, and
+// the number of commits since.
 var described = regexp.MustCompile(`^(\d+\.\d+\.\d+)(?:-([0-9A-Za-z.]+))??(?:-(\d+-g[0-9a-f]+))?$`)
 
-// debVersion is a version that Debian sorts in the order of git: a pre-release before its
-// release, and later commits after it. Commits without a release before them come before
-// every release, in the order of their times.
+// debVersion converts a version so that Debian sorts versions like git: a pre-release
+// before its release, and later commits after it. Commits before the first release come
+// before every release, in the order of their times.
 func debVersion(version string, when time.Time) string {
 	m := described.FindStringSubmatch(version)
 	if m == nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// apt takes the newer of two commits for the newer package.
+// apt treats the package of the newer of two commits as the newer one.
 func TestDebVersions(t *testing.T) {
 	early := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
 	ascending := []struct {
@@ -40,7 +40,7 @@ func TestDebVersions(t *testing.T) {
 		}
 		if last != "" {
 			if err := exec.CommandContext(t.Context(), "dpkg", "--compare-versions", last, "lt", got).Run(); err != nil {
-				t.Errorf("dpkg takes %s for no newer than %s: %v", got, last, err)
+				t.Errorf("dpkg does not treat %s as newer than %s: %v", got, last, err)
 			}
 		}
 		last = got
@@ -65,8 +65,8 @@ func packages(t *testing.T) (old, newer string) {
 	return filepath.Join(dir, "old.deb"), filepath.Join(dir, "new.deb")
 }
 
-// root reports whether the test may make namespaces with several users. Where it may
-// not, it says so; under CI the test fails.
+// root reports whether the test may create namespaces with several users. If not, it logs
+// that. Under CI, the test fails.
 func root(t *testing.T) bool {
 	t.Helper()
 	if os.Getuid() == 0 {
@@ -105,7 +105,8 @@ func TestDebUnderSystemd(t *testing.T) {
 	}
 }
 
-// The package has what docs/running.md says, with the owners and modes that it needs.
+// The package has the files that docs/running.md lists, with the owners and modes that they
+// need.
 func TestDebContents(t *testing.T) {
 	listed := command(t, ".", "dpkg-deb", "--contents", built(t, ".deb"))
 	for _, want := range []string{

@@ -15,13 +15,13 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// imageUser is the user and group of the container: a number above those of
-// Debian's system users, so that it is nobody on the host.
+// imageUser is the user and group of the container. The ID is above those of Debian's
+// system users, so that no user of the host has it.
 const imageUser = 65532
 
-// image writes a container image with nothing but the binary, the certificates of
-// public authorities, which mail servers and webhooks are checked by, and a folder
-// for the data, as "docker load" and "podman load" read it.
+// image writes a container image in the format that "docker load" and "podman load" read.
+// It has only the binary, the certificates of public authorities, which verify mail servers
+// and webhooks, and a folder for the data.
 func (r release) image(t target, binary string) error {
 	public, err := authorities()
 	if err != nil {
@@ -65,9 +65,9 @@ func (r release) image(t target, binary string) error {
 	return tarball.WriteToFile(filepath.Join(r.out, r.name(t)+"_image.tar"), tag, img)
 }
 
-// authorities returns Mozilla's list of them, as PEM, in the order in which the
-// library has it. It leaves out those that are trusted under conditions, which a file
-// cannot say.
+// authorities returns Mozilla's list of certificate authorities, as PEM, in the order of
+// the library. It omits those that are trusted only under conditions, which a file cannot
+// express.
 func authorities() ([]byte, error) {
 	var list bytes.Buffer
 	for root := range bundle.Roots() {
@@ -81,8 +81,8 @@ func authorities() ([]byte, error) {
 	return list.Bytes(), nil
 }
 
-// imageConfig says how a container of the image runs: as a user without rights,
-// with all its data in a volume, so that its root may be read-only.
+// imageConfig is the configuration of a container: it runs as a user without privileges,
+// with all data in a volume, so that its root may be read-only.
 func (r release) imageConfig(t target, img v1.Image) *v1.ConfigFile {
 	config, err := img.ConfigFile()
 	if err != nil {
@@ -99,7 +99,7 @@ func (r release) imageConfig(t target, img v1.Image) *v1.ConfigFile {
 	}
 	config.Config = v1.Config{
 		User: "65532:65532",
-		// The volume is the one place to write to, also for what does not stay.
+		// The volume is the only place to write to, including temporary files.
 		Env:          []string{"USHER_DATA=/data", "USHER_LISTEN=0.0.0.0:32400", "TMPDIR=/data"},
 		ExposedPorts: map[string]struct{}{"32400/tcp": {}},
 		Volumes:      map[string]struct{}{"/data": {}},

@@ -27,8 +27,8 @@ func TestImageRuns(t *testing.T) {
 	command(t, ".", "sh", args...)
 }
 
-// The image has the binary, the authorities and a folder for the data, and nothing
-// else. It says how it is run.
+// The image has only the binary, the authorities and a folder for the data. Its
+// configuration says how to run it.
 func TestImage(t *testing.T) {
 	const limit = 25 << 20
 	if info, err := os.Stat(built(t, "_image.tar")); err != nil || info.Size() > limit {
@@ -76,7 +76,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// known checks a list of authorities: mail servers and webhooks are checked by it.
+// known checks a list of authorities, which verifies mail servers and webhooks.
 func known(t *testing.T, list []byte) {
 	t.Helper()
 	count, names := 0, make(map[string]bool)
@@ -86,12 +86,12 @@ func known(t *testing.T, list []byte) {
 			t.Fatal(err)
 		}
 		if !root.IsCA {
-			t.Errorf("%s is no authority", root.Subject)
+			t.Errorf("%s is not an authority", root.Subject)
 		}
 		count++
 		names[root.Subject.CommonName] = true
 	}
 	if count < 80 || !names["ISRG Root X1"] || !bytes.HasPrefix(list, []byte("-----BEGIN CERTIFICATE-----\n")) {
-		t.Errorf("%d authorities, and that of Let's Encrypt: %v", count, names["ISRG Root X1"])
+		t.Errorf("%d authorities, including Let's Encrypt: %v", count, names["ISRG Root X1"])
 	}
 }

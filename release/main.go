@@ -40,8 +40,8 @@ func main() {
 	}
 }
 
-// run builds a release of the module that contains the working directory, as it is
-// committed.
+// run builds a release of the module that contains the working directory, from its last
+// commit.
 func run(ctx context.Context, out, only string, verify bool) error {
 	chosen, err := choose(only)
 	if err != nil {
@@ -63,8 +63,8 @@ func run(ctx context.Context, out, only string, verify bool) error {
 	return again(ctx, root, out, chosen)
 }
 
-// buildClone builds a clone of root, so that no file which git does not know gets
-// into it, and the Go tool finds the commit also if root is a worktree.
+// buildClone builds a clone of root. A clone has no files that git does not track, and the
+// Go tool finds the commit even if root is a worktree.
 func buildClone(ctx context.Context, root, out string, chosen []target) error {
 	dir, err := os.MkdirTemp("", "release-")
 	if err != nil {
@@ -77,7 +77,7 @@ func buildClone(ctx context.Context, root, out string, chosen []target) error {
 	return build(ctx, dir, out, chosen)
 }
 
-// choose returns the targets that a list names; all, if it is empty.
+// choose returns the targets in a list, or all if it is empty.
 func choose(list string) ([]target, error) {
 	if list == "" {
 		return targets, nil
@@ -86,7 +86,7 @@ func choose(list string) ([]target, error) {
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.IndexFunc(targets, func(t target) bool { return t.String() == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no %s: choose from %v", name, targets)
+			return nil, fmt.Errorf("unknown target %s: choose from %v", name, targets)
 		}
 		chosen = append(chosen, targets[i])
 	}

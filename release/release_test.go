@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// out has the release of this machine's system, which all tests look at.
+// out is the folder with the release for this machine's system, which all tests use.
 var out string
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // here is the system that the tests run on.
 var here = target{os: "linux", arch: runtime.GOARCH}
 
-// buildHere builds it.
+// buildHere builds that release.
 func buildHere(ctx context.Context) error {
 	root, err := git(ctx, ".", "rev-parse", "--show-toplevel")
 	if err != nil {
@@ -45,7 +45,7 @@ func buildHere(ctx context.Context) error {
 	return build(ctx, root, out, []target{here})
 }
 
-// built is the path of a file of the release, given its extension.
+// built returns the path of a file of the release, given its extension.
 func built(t *testing.T, extension string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(out, "usher_*_"+here.os+"_"+here.machine()+extension))
@@ -55,7 +55,7 @@ func built(t *testing.T, extension string) string {
 	return found[0]
 }
 
-// command runs a program, which has to succeed, and returns what it prints.
+// command runs a program that must succeed, and returns its output.
 func command(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -67,7 +67,7 @@ func command(t *testing.T, dir, program string, args ...string) string {
 	return string(text)
 }
 
-// The binary in the archive needs no library, and says what it was built from.
+// The binary in the archive is static, and reports the version that it was built from.
 func TestArchive(t *testing.T) {
 	dir := t.TempDir()
 	command(t, dir, "tar", "-xzf", built(t, ".tar.gz"))
@@ -88,10 +88,10 @@ func TestArchive(t *testing.T) {
 	}
 	commit := strings.TrimSpace(command(t, ".", "git", "rev-parse", "HEAD"))
 	if info, err := os.Stat("../.git"); err == nil && !info.IsDir() {
-		commit = "" // the Go tool knows none in a worktree
+		commit = "" // the Go tool does not embed one in a worktree
 	}
 	if version.Commit != commit || version.Version == "" {
-		t.Errorf("the binary says %+v, and the commit is %s", version, commit)
+		t.Errorf("the binary reports %+v, and the commit is %s", version, commit)
 	}
 	for _, name := range []string{"LICENSE", "README.md"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
@@ -100,7 +100,7 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// The list of sums is one that sha256sum reads, and has every file.
+// sha256sum can read the list of sums, which has every file.
 func TestSums(t *testing.T) {
 	checked := command(t, out, "sha256sum", "--check", "--strict", sumsFile)
 	files, err := os.ReadDir(out)
@@ -112,7 +112,7 @@ func TestSums(t *testing.T) {
 	}
 }
 
-// The bill of materials has each module that the binary has, in its version.
+// The bill of materials has each module of the binary with its version.
 func TestBill(t *testing.T) {
 	text, err := os.ReadFile(built(t, ".cdx.json"))
 	if err != nil {

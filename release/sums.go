@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// sumsFile lists the files of a release, as sha256sum --check reads it.
+// sumsFile lists the files of a release, in the format of sha256sum --check.
 const sumsFile = "SHA256SUMS"
 
 // sums writes the SHA-256 of every file of the release.
@@ -30,10 +30,10 @@ func (r release) sums() error {
 	return os.WriteFile(filepath.Join(r.out, sumsFile), []byte(list.String()), 0o644)
 }
 
-// bomTool makes a bill of materials in the form of CycloneDX.
+// bomTool creates a bill of materials in the CycloneDX format.
 const bomTool = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
 
-// bill writes which modules, in which versions, are in the binary.
+// bill writes the list of modules in the binary, with their versions.
 func (r release) bill(ctx context.Context, t target, binary string) error {
 	cmd := exec.CommandContext(ctx, "go", "run", bomTool, "bin", "-json", "-std", "-noserial", "-notimestamp",
 		"-output", filepath.Join(r.out, r.name(t)+".cdx.json"), binary)

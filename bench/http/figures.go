@@ -99,7 +99,7 @@ func (b *bench) printStart(w io.Writer) {
 	t := newTable("", "median", "maximum", "goal")
 	for _, r := range []struct {
 		row  string
-		goal float64 // 0: none
+		goal float64 // 0 for no goal
 	}{{rowFresh, startGoal}, {rowAdmin, 0}, {rowExisting, startGoal}, {rowIdle, idleGoal}, {rowLoaded, 0}} {
 		values := b.figures[r.row]["value"]
 		if len(values) == 0 {

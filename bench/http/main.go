@@ -1,5 +1,5 @@
-// Command http compares the usher binary with the limits of its machine. "make
-// bench" runs it, from the root of the module:
+// Command http compares the usher binary with the limits of its machine. "make bench" runs
+// it, from the root of the module:
 //
 //	go run ./bench/http
 //	go run ./bench/http -only details,flood -rounds 3
@@ -12,14 +12,13 @@
 //
 // # What it measures
 //
-// The yardstick of a request is bare: a net/http server whose only handler sends
-// the same status, headers and bytes (the bare folder). wrk loads bare and usher in
-// turn, in an order that alternates between rounds. usher runs as in production: a
-// plain build, its default limits, a request log in a file, and a cached token. The
-// yardstick of a sign-in is argon2id: a program that only hashes, with usher's
-// parameters and on every processor. The yardstick of a JWT is usher itself, asked for
-// the same with an opaque token in turn: a request with a JWT may take twice the CPU
-// time, and be half as frequent.
+// The baseline for a request is bare: a net/http server whose only handler sends the same
+// status, headers and bytes (the bare folder). wrk loads bare and usher in turn, in an
+// order that alternates between rounds. usher runs as in production: a plain build, its
+// default limits, a request log in a file, and a cached token. The baseline for a sign-in
+// is argon2id: a program that only hashes, with usher's parameters and on every processor.
+// The baseline for a JWT is usher itself, with the same request and an opaque token: a
+// request with a JWT may take twice the CPU time, at half the rate.
 //
 // The flood part requests token details at a steady rate, first alone and then
 // while many clients sign in as fast as they can. Latency counts from the time at
@@ -59,8 +58,8 @@ type options struct {
 	rounds      int
 	window      time.Duration // how long one measurement takes
 	connections int
-	only        []string // parts to run; empty: all
-	json        string   // file for the raw figures; empty: none
+	only        []string // parts to run; if empty, all
+	json        string   // file for the raw figures; if empty, none
 }
 
 func main() {
@@ -148,7 +147,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// build builds the server as in production, and the yardsticks.
+// build builds the server as in production, and the baseline programs.
 func (b *bench) build(ctx context.Context) error {
 	logf("building")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", b.dir+"/", "./cmd/usher", "./bench/http/bare", "./bench/http/argon2id")
@@ -186,5 +185,5 @@ func (b *bench) measureLoad(ctx context.Context) error {
 // path names a file in the scratch folder.
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// logf reports the progress.
+// logf prints progress.
 func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -27,7 +27,7 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// stop stops the process and waits for its exit. It ignores the exit code, because
+// stop stops the process and waits until it has exited. It ignores the exit code, because
 // the responses have been checked.
 func (p process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -40,8 +40,7 @@ func (p process) stop() {
 // second on every machine that Go runs on.
 const tick = 10 * time.Millisecond
 
-// cpu returns the CPU time, user and system, of the process and of its running
-// children.
+// cpu returns the CPU time, user and system, of the process and its running children.
 func (p process) cpu() (sum time.Duration, err error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -69,9 +68,9 @@ type stat struct {
 	used        time.Duration
 }
 
-// parseStat reads the fields 1 and 4, and utime and stime, the fields 14 and
-// 15. Field 2 is the program's name and may have anything in it, so counting
-// begins after it.
+// parseStat reads the fields 1 and 4, and the fields 14 and 15, which are utime and stime.
+// Field 2 is the program's name, which may contain any characters, so fields are counted
+// after it.
 func parseStat(text []byte) (s stat, err error) {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 13 {

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// request is one request as it is sent.
+// request is one request.
 type request struct {
 	method string
 	path   string // with its query
 	header http.Header
-	form   string // the body; empty: none
+	form   string // the body; if empty, none
 	script string // the wrk script that sends the request; empty for a GET
 }
 
@@ -31,11 +31,11 @@ type benchCase struct {
 	name, title string
 	goal        float64 // of the ratio to bare
 	request     func(tokens) request
-	// beside is what usher is asked in turn with the request. Nil: the other side is
-	// bare.
+	// beside is the request that is measured in turn with this one. If nil, the other side
+	// is bare.
 	beside func(tokens) request
-	// cpuGoal is how many times the CPU time of the other side a request may take. 0:
-	// as many as it takes.
+	// cpuGoal is how many times the CPU time of the other side a request may take. If 0,
+	// there is no limit.
 	cpuGoal float64
 }
 
@@ -70,7 +70,7 @@ const (
 // first request.
 func details(t tokens) request { return asking("GET", detailsPath, t.access) }
 
-// asking is a request as generated SDKs send it.
+// asking is a request in the form of generated SDKs.
 func asking(method, path, token string) request {
 	return request{method: method, path: path, header: http.Header{
 		"Accept":                   {"application/json"},
@@ -80,7 +80,7 @@ func asking(method, path, token string) request {
 	}}
 }
 
-// side is a server, and what it is asked.
+// side is a server and the request that is sent to it.
 type side struct {
 	name string // in the figures
 	request
@@ -123,7 +123,7 @@ func (b *bench) newPair(ctx context.Context, bc benchCase, t tokens, u *usher) (
 	p.bare, p.started = side{"bare", r, bare}, true
 	got, err := fetch(ctx, http.DefaultClient, r, p.bare.url)
 	if err == nil && !got.equal(want) {
-		err = fmt.Errorf("%s: bare answers otherwise than usher:\n%v\n%v", bc.name, got, want)
+		err = fmt.Errorf("%s: bare and usher answer differently:\n%v\n%v", bc.name, got, want)
 	}
 	if err != nil {
 		p.stop()
@@ -170,8 +170,8 @@ func (b *bench) startBare(ctx context.Context, a answer) (process, error) {
 	return p, nil
 }
 
-// measure loads both sides for one round, in alternating order, so that neither
-// always runs in the state that the other left behind.
+// measure loads both sides for one round, in alternating order, so that neither always runs
+// after the other.
 func (b *bench) measure(ctx context.Context, p *pair, round int) error {
 	sides := []side{p.bare, p.usher}
 	if round%2 == 1 {
@@ -182,8 +182,8 @@ func (b *bench) measure(ctx context.Context, p *pair, round int) error {
 			return err
 		}
 	}
-	// A minute of this is half a gigabyte of log. The server appends to the
-	// truncated file.
+	// A minute of requests is half a gigabyte of log. The server appends to the truncated
+	// file.
 	if err := os.Truncate(p.log, 0); err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ const (
 
 // measureSignIn compares sign-ins with plain hashing, in alternating order.
 func (b *bench) measureSignIn(ctx context.Context, u *usher, round int) error {
-	// The log of the previous millions of requests is not on the disk yet, and a
-	// commit would wait for it.
+	// The log of the previous millions of requests may not be on disk yet, and a commit
+	// would wait for it.
 	syncDisks()
 	steps := []func() error{
 		func() error { return b.hash(ctx) },
@@ -48,7 +48,7 @@ func (b *bench) hash(ctx context.Context) error {
 	}
 	var hashes, seconds, used float64
 	if _, err := fmt.Sscan(string(out), &hashes, &seconds, &used); err != nil {
-		return fmt.Errorf("argon2id printed something unknown: %q", out)
+		return fmt.Errorf("argon2id printed an unknown format: %q", out)
 	}
 	b.figures.add(signInPart, "bare rate", hashes/seconds)
 	b.figures.add(signInPart, "bare cpu", 1e6*used/hashes)
@@ -81,7 +81,7 @@ func (b *bench) signInAll(ctx context.Context, u *usher) error {
 	return nil
 }
 
-// signIns is the total of a number of clients that sign in.
+// signIns is the total of several clients that sign in.
 type signIns struct {
 	took    []time.Duration // of successful sign-ins
 	refused int
@@ -94,8 +94,8 @@ func (s signIns) rate() float64 { return float64(len(s.took)) / s.elapsed.Second
 // a flood is not polite.
 const refusedPause = 100 * time.Millisecond
 
-// keepSigningIn has clients sign in again and again for d. It waits for the running
-// sign-ins, which count.
+// keepSigningIn has clients sign in repeatedly for d. It waits for sign-ins in progress,
+// which count.
 func keepSigningIn(ctx context.Context, url string, clients int, d time.Duration) (all signIns, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -111,7 +111,7 @@ func keepSigningIn(ctx context.Context, url string, clients int, d time.Duration
 		wg.Go(func() {
 			one, err := signInLoop(ctx, client, signIn(fmt.Sprintf("bench-client-%d", i)), url, start.Add(d))
 			if err != nil {
-				cancel() // the figures of the others are worthless now
+				cancel() // the figures of the others are no longer valid
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -23,7 +23,7 @@ const (
 	idleGoal    = 25
 )
 
-// measureStart starts the server again and again.
+// measureStart starts the server repeatedly.
 func (b *bench) measureStart(ctx context.Context) error {
 	if !b.wants(startPart) {
 		return nil

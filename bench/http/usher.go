@@ -42,7 +42,7 @@ func (b *bench) startUsher(ctx context.Context, data string, firstAdmin bool) (*
 		return nil, err
 	}
 	defer log.Close()
-	// Without limits: what is measured is how fast the server is, not when it refuses.
+	// There are no rate limits: the measurement is about speed.
 	cmd := command(ctx, b.path("usher"), "serve", "--listen", address, "--data", data, "--failed-tries", "0")
 	cmd.Env, cmd.Stderr = environment(firstAdmin), log
 	u.process = process{cmd, "http://" + address}
@@ -71,8 +71,8 @@ func environment(firstAdmin bool) []string {
 	return append(env, "USHER_ADMIN_USERNAME="+username, "USHER_ADMIN_EMAIL=bench@example.org", "USHER_ADMIN_PASSWORD="+password)
 }
 
-// freeAddress finds an unused address. The caller must know it before the server
-// starts, to notice the first response immediately.
+// freeAddress finds an unused address. The caller must know it before the server starts, so
+// that it notices the first response immediately.
 func freeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,7 +81,7 @@ func freeAddress() (string, error) {
 	return ln.Addr().String(), ln.Close()
 }
 
-// How a start is watched.
+// Intervals and limits for watching a start.
 const (
 	pollEvery  = 500 * time.Microsecond
 	startLimit = 20 * time.Second
@@ -133,8 +133,8 @@ func fetch(ctx context.Context, client *http.Client, r request, base string) (an
 	return answer{resp.StatusCode, resp.Header, body}, err
 }
 
-// signIn is a sign-in from a device. A device has a bounded number of tokens, so
-// repeated sign-ins only evict its own oldest ones.
+// signIn is a sign-in from a device. A device has a limited number of tokens, so repeated
+// sign-ins only evict its own oldest ones.
 func signIn(device string) request {
 	form := url.Values{"login": {username}, "password": {password}}
 	return request{
@@ -143,7 +143,7 @@ func signIn(device string) request {
 	}
 }
 
-// token requests a response with a token under the given key.
+// token sends a request, and returns the token under the given key of the response.
 func (u *usher) token(ctx context.Context, r request, path ...string) (string, error) {
 	a, err := fetch(ctx, http.DefaultClient, r, u.url)
 	if err != nil {
@@ -164,7 +164,7 @@ func (u *usher) token(ctx context.Context, r request, path ...string) (string, e
 	return token, nil
 }
 
-// jwt returns a JWT of a device of its own.
+// jwt returns a JWT for a new device.
 func (u *usher) jwt(ctx context.Context) (string, error) {
 	const device = "bench-jwt"
 	access, err := u.token(ctx, signIn(device), "authToken")

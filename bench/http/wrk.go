@@ -24,9 +24,8 @@ const (
 	postSource = `wrk.method = "POST"
 `
 	signInScript = "sign-in.lua"
-	// Each sign-in is from another device, as when a household comes home. A
-	// device that signs in again and again would evict one of its own tokens
-	// each time, which is rare.
+	// Each sign-in is from a different device, as when a household comes home. A device
+	// that signs in repeatedly would evict one of its own tokens each time, which is rare.
 	signInSource = `wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
 wrk.body = %q
@@ -78,7 +77,7 @@ func parseWrk(out string) (r wrkResult, err error) {
 	}
 	total, rate, p99 := wrkTotal.FindStringSubmatch(out), wrkRate.FindStringSubmatch(out), wrkP99.FindStringSubmatch(out)
 	if total == nil || rate == nil || p99 == nil {
-		return r, fmt.Errorf("wrk printed something unknown: %q", out)
+		return r, fmt.Errorf("wrk printed an unknown format: %q", out)
 	}
 	var errs [3]error
 	r.requests, errs[0] = strconv.ParseFloat(total[1], 64)

@@ -1,8 +1,8 @@
-// Package model computes what saturates first when usher is used by more people than
-// a measurement can have.
+// Package model computes which resource is used up first when usher has more users than a
+// measurement can have.
 //
-// It owns the arithmetic. What requests cost is measured by bench/scale; bench/plan
-// prints and draws what comes out.
+// It owns the arithmetic. bench/scale measures the costs of requests. bench/plan prints and
+// draws the results.
 package model
 
 import (
@@ -10,50 +10,51 @@ import (
 	"slices"
 )
 
-// Inputs are what was measured: microseconds for each request, unless they say
-// otherwise.
+// Inputs are measured values, in microseconds for each request unless stated otherwise.
 type Inputs struct {
-	// A token check with everything in memory; what it takes more if the token is
-	// not; and what it takes more if the account is not, either: of the nodes'
-	// processors, and of the database's.
+	// Check is the cost of a token check with everything in memory. TokenMiss is the
+	// additional cost if the token is not in memory, and AccountMiss if the account is not
+	// either. Each has a cost for the nodes' processors and for the database's.
 	Check, TokenMiss, AccountMiss float64
 	TokenRead, AccountRead        float64
-	// A change, such as a sign-out: of a node's processor, of the database's, and
-	// for how long it keeps the one writer busy.
+	// Write is the cost of a change, such as a sign-out, for a node's processor, and
+	// WriteDatabase for the database's. WriteTurn is for how long it occupies the one
+	// writer.
 	Write, WriteDatabase, WriteTurn float64
-	// Turn is how long a commit keeps the one writer busy, with all that shares it.
+	// Turn is for how long a commit occupies the one writer, with all changes that share
+	// it.
 	Turn float64
-	// A note that a token was used, of the database's processors, and one of a use that
-	// another node has just noted.
+	// Use is the cost for the database's processors of recording that a token was used.
+	// PassedUse is that of a use that another node has just recorded.
 	Use, PassedUse float64
 	// SignIn is the processor time of a sign-in, nearly all of it the hash.
 	SignIn float64
-	// What a row takes in the database with its indexes, in bytes.
+	// AccountBytes and TokenBytes are the sizes of a row in the database with its indexes.
 	AccountBytes, TokenBytes float64
 }
 
-// Machines is what there is to run on.
+// Machines describes the machines that usher runs on.
 type Machines struct {
 	NodeCores, DatabaseCores float64
-	// TokenCache and AccountCache are how many of each a node keeps in memory, and
-	// TokenEntry how many bytes a token takes there.
+	// TokenCache and AccountCache are how many of each a node caches, and TokenEntry how
+	// many bytes a cached token takes.
 	TokenCache, AccountCache, TokenEntry float64
-	// Base is a node's memory without cached tokens, and Memory what it has.
+	// Base is a node's memory without cached tokens, and Memory is its total memory.
 	Base, Memory float64
 }
 
-// Demand is what people want of it.
+// Demand describes the load.
 type Demand struct {
 	Accounts, Tokens float64
-	// Active is the part of the tokens, and of the accounts, that is used at this
-	// time of the day, each as often as any other.
+	// Active is the proportion of the tokens, and of the accounts, that are used at this
+	// time of day, all equally often.
 	Active float64
-	// Checks, SignIns and Writes are how many there are a second.
+	// Checks, SignIns and Writes are rates per second.
 	Checks, SignIns, Writes float64
 }
 
-// Times of internal/token, in seconds: a node notes a token ten minutes after the note
-// that it knows, and renews the key of its transient tokens.
+// Times of internal/token, in seconds. A node records a use of a token ten minutes after
+// the last recorded use that it knows, and it renews the key of its transient tokens.
 const (
 	noteEvery  = 600
 	renewEvery = 5
@@ -62,7 +63,7 @@ const (
 // Full is how much of a resource may be used before requests queue up.
 const Full = 0.7
 
-// Load is how much of each resource is used: 1 is all of it.
+// Load is the used proportion of each resource: 1 is all of it.
 type Load struct {
 	NodeCPU, DatabaseCPU, Writer, Memory float64
 }
@@ -80,7 +81,7 @@ func (l Load) Parts() map[string]float64 {
 	return map[string]float64{NodeCPU: l.NodeCPU, DatabaseCPU: l.DatabaseCPU, Writer: l.Writer, Memory: l.Memory}
 }
 
-// Fullest returns the resource that is used most.
+// Fullest returns the resource with the highest load.
 func (l Load) Fullest() (name string, used float64) {
 	parts := l.Parts()
 	names := []string{NodeCPU, DatabaseCPU, Writer, Memory}
@@ -115,7 +116,7 @@ func Of(in Inputs, m Machines, d Demand, nodes float64) Load {
 	}
 }
 
-// missed returns the part of look-ups that a cache of some of so many does not have.
+// missed returns the proportion of lookups that miss a cache of this size.
 func missed(cache, of float64) float64 {
 	if of <= cache {
 		return 0
@@ -123,11 +124,11 @@ func missed(cache, of float64) float64 {
 	return 1 - cache/of
 }
 
-// Uses returns how many uses all nodes write a second, and how many they note that
-// another node has just written. Of the active tokens, those are noted that are checked
-// at least once in ten minutes. Of those in memory, each node notes each, and the
-// database writes it twice at most. One that is not in memory is read with its last use,
-// and is noted once.
+// Uses returns how many uses all nodes write per second, and how many they record that
+// another node has just written. A use is recorded for each active token that is checked at
+// least once in ten minutes. For a token in memory, each node records one, and the database
+// writes at most two. A token that is not in memory is read with its last use, and is
+// recorded once.
 func Uses(m Machines, d Demand, nodes float64) (written, passed float64) {
 	active := d.Active * d.Tokens
 	if active == 0 {
@@ -139,8 +140,8 @@ func Uses(m Machines, d Demand, nodes float64) (written, passed float64) {
 	return written, inMemory * max(0, nodes-2)
 }
 
-// Most returns how many checks a second a number of nodes can answer before a
-// resource is full, and which one that is. Sign-ins and writes grow with the checks.
+// Most returns how many checks per second a number of nodes can answer before a resource is
+// full, and the resource. Sign-ins and writes grow with the checks.
 func Most(in Inputs, m Machines, d Demand, nodes float64) (checks float64, name string) {
 	at := func(checks float64) Load {
 		more := d

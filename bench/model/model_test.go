@@ -14,7 +14,7 @@ func near(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// The inputs are round, so that every value can be computed by hand.
+// The inputs are round numbers, so that every value can be computed by hand.
 var (
 	inputs = model.Inputs{
 		Check: 20, TokenMiss: 80, AccountMiss: 100, TokenRead: 40, AccountRead: 60,
@@ -28,15 +28,15 @@ var (
 )
 
 func TestByHand(t *testing.T) {
-	// Of 400,000 active tokens, half are in memory; of 8,000 active accounts, half.
-	// A check takes 20 + 0.5×80 + 0.5×100 = 110 µs of a node, and 0.5×40 + 0.5×60 = 50
-	// of the database.
+	// Half of the 400,000 active tokens are in memory, and half of the 8,000 active
+	// accounts. A check takes 20 + 0.5×80 + 0.5×100 = 110 µs of a node, and 0.5×40 + 0.5×60
+	// = 50 of the database.
 	load := model.Of(inputs, machines, demand, 4)
 	// 10,000×110 + 20×400 + 10×20,000 = 1,308,000 µs, of 4×4 seconds.
 	near(t, "the nodes' processors", load.NodeCPU, 1_308_000/16e6)
-	// In ten minutes there are 6,000,000 checks of 400,000 tokens: all but e^(−15) of
-	// them are seen, so 666.67 are due each second. Half of them are in memory. Those
-	// are noted by four nodes, and written twice.
+	// In ten minutes there are 6,000,000 checks of 400,000 tokens: all but e^(−15) of them
+	// are used, so 666.67 uses are due each second. Half of these tokens are in memory.
+	// Four nodes record those, and two of the records are written.
 	due := 400_000 * (1 - math.Exp(-15)) / 600
 	written, passed := model.Uses(machines, demand, 4)
 	near(t, "uses that are written", written, due*0.5+due*0.5*2)
@@ -49,14 +49,13 @@ func TestByHand(t *testing.T) {
 	near(t, "memory", load.Memory, 0.1)
 	name, used := load.Fullest()
 	if name != model.Memory || used != load.Memory {
-		t.Errorf("the fullest is %s", name)
+		t.Errorf("the resource with the highest load is %s", name)
 	}
 	// 8 MB and 125 MB.
 	near(t, "storage", model.Storage(inputs, demand), 133e6)
 }
 
-// With everything in memory and nothing written, only the nodes work: 70 % of their
-// time.
+// With everything in memory and no writes, only the nodes' processors are used, up to 70 %.
 func TestMost(t *testing.T) {
 	d := demand
 	d.Tokens, d.Accounts, d.SignIns, d.Writes = 1000, 100, 0, 0
@@ -66,10 +65,10 @@ func TestMost(t *testing.T) {
 		checks, name := model.Most(in, machines, d, nodes)
 		near(t, "checks a second", math.Round(checks), nodes*4*1e6*0.7/20)
 		if name != model.NodeCPU {
-			t.Errorf("with %v nodes, first is %s", nodes, name)
+			t.Errorf("with %v nodes, the first full resource is %s", nodes, name)
 		}
 	}
-	// Few tokens that are used all the time, on one node and on five.
+	// A few tokens that are used all the time, on one node and on five.
 	few := model.Demand{Tokens: 6000, Active: 1, Checks: 1e6}
 	for nodes, want := range map[float64][2]float64{1: {10, 0}, 2: {20, 0}, 5: {20, 30}} {
 		written, passed := model.Uses(machines, few, nodes)

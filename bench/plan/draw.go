@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/bench/model"
 )
 
-// Colours with enough contrast on white and on black.
+// Colours with enough contrast on both white and black.
 var (
 	ink    = color.RGBA{0x80, 0x80, 0x80, 0xff}
 	blue   = color.RGBA{0x2f, 0x81, 0xf7, 0xff}
@@ -43,7 +43,7 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
-// line adds a named line; a dashed one for what is not measured.
+// line adds a named line. A dashed line means that the values are not measured.
 func line(p *plot.Plot, name string, c color.Color, dashed bool, points plotter.XYs) error {
 	l, err := plotter.NewLine(points)
 	if err != nil {

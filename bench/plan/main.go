@@ -1,9 +1,9 @@
-// Command plan says what saturates first when usher is used by more people than a
-// measurement can have, and draws it.
+// Command plan computes which resource is used up first when usher has more users than a
+// measurement can have, and draws the result.
 //
-// It reads what bench/scale wrote, asks bench/model, prints two tables and writes two
-// SVG files, whose colours can be read on light and on dark pages. It is a module of
-// its own, so that usher does not depend on what draws.
+// It reads the output of bench/scale, uses bench/model, prints two tables and writes two
+// SVG files, whose colours can be read on light and on dark pages. It is a separate module,
+// so that usher does not depend on the plotting library.
 //
 //	go run ./bench/scale -json bench/plan/measured.json
 //	go -C bench/plan run . -out ../../docs
@@ -19,7 +19,7 @@ import (
 	"github.com/usher-auth/usher/bench/model"
 )
 
-// The machines that are assumed, and what people want of them.
+// The assumed machines and load.
 var (
 	machines = model.Machines{
 		NodeCores: 8, DatabaseCores: 16,
@@ -76,7 +76,7 @@ func run(file, out string) error {
 	return drawNodes(in, machines, larger, filepath.Join(out, "scaling-nodes.svg"))
 }
 
-// measurements is what is read of the file of bench/scale.
+// measurements is the part of bench/scale's file that is used.
 type measurements struct {
 	Costs []struct {
 		Engine, Kind                  string
@@ -93,7 +93,7 @@ type measurements struct {
 // signIn is the processor time of a sign-in (docs/performance.md).
 const signIn = 22_000
 
-// read makes the inputs of the model from the costs of one node on PostgreSQL.
+// read returns the inputs of the model, from the costs of one node with PostgreSQL.
 func read(file string) (in model.Inputs, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -134,7 +134,7 @@ func read(file string) (in model.Inputs, err error) {
 	return in, nil
 }
 
-// The kinds of request, as bench/scale calls them.
+// The kinds of request, with their names in bench/scale.
 const (
 	all   = "token check, all cached"
 	token = "token check, token not cached"

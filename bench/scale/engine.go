@@ -16,18 +16,18 @@ import (
 	"github.com/usher-auth/usher/internal/db/pgtest"
 )
 
-// engine is where a database is, and how its SQL differs.
+// engine is a database engine: where its databases are, and how its SQL differs.
 type engine struct {
 	name string
-	// leader is the process that leads the database's server; 0: no server was started.
+	// leader is the main process of the database server, or 0 if no server was started.
 	leader int
 	// place returns the flags that name a database, and the database itself.
 	place func(ctx context.Context, dir string, n int) (flags []string, open func() (*sql.DB, error), err error)
-	// kept: the next run finds the databases again in their folder.
+	// kept says that the next run finds the databases in their folder.
 	kept bool
-	// words are what stands in the statements for what the engines write differently.
+	// words are the replacements in statements for what the engines write differently.
 	words *strings.Replacer
-	// before and after are run around the filling.
+	// before and after are run before and after filling the database.
 	before, after []string
 }
 
@@ -63,7 +63,7 @@ func postgres(server *pgtest.Server) engine {
 			"{i:7}", "lpad(i::text, 7, '0')", "{i:32}", "lpad(to_hex(i), 32, '0')", "{i}", "i::text",
 			"{random}", "sha256(uuid_send(gen_random_uuid()))",
 		),
-		// The rows fit each other: to check every reference would take half of the time.
+		// The rows are consistent: checking every reference would take half of the time.
 		before: []string{"CREATE EXTENSION IF NOT EXISTS pg_stat_statements", "SET session_replication_role = replica", "SET maintenance_work_mem = '256MB'"},
 		after: []string{
 			"SELECT setval(pg_get_serial_sequence('device', 'id'), (SELECT MAX(id) FROM device))",

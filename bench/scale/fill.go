@@ -12,20 +12,20 @@ import (
 	"github.com/usher-auth/usher/internal/glyph"
 )
 
-// The first account is the admin, whose password all others have, too.
+// The first account is the admin. All other accounts have the same password.
 const (
 	adminName = "admin"
 	password  = "correct horse battery staple"
 )
 
-// samples is how many tokens have a known text: many to check, the others to sign
+// samples is how many tokens have a known text: most are checked, and the others are signed
 // out.
 const samples = 4 * many
 
 func sampleToken(i int) string { return fmt.Sprintf("sample%014d", i) }
 
-// statement is one of fill, with the words of an engine left open. Its arguments
-// begin with the number of accounts and the time, if it has any.
+// statement is a statement of fill, with placeholders for the words of an engine. Its
+// arguments begin with the number of accounts and the time, if it has any.
 type statement struct {
 	text string
 	args []any
@@ -38,11 +38,11 @@ const (
 	busyDevices = 400
 )
 
-// statements add n accounts, each with a device, three tokens, a browser, a share,
-// and an event in the log. One of them has many more devices. A hundredth as many
-// servers are there to be shared. All of it is made inside the database.
+// statements add n accounts, each with a device, three tokens, a browser, a share, and an
+// event in the log. One of them has many more devices. There is one shared server for every
+// hundred accounts. All rows are generated inside the database.
 //
-// Every device has a name of its own, and nearly all are the same program.
+// Every device has a unique name, and nearly all are the same program.
 func statements(n int, now int64) []statement {
 	return []statement{
 		{"CREATE TEMP TABLE n (i BIGINT PRIMARY KEY)", nil},
@@ -52,7 +52,7 @@ func statements(n int, now int64) []statement {
 			SELECT {i:32}, 'user' || {i:7}, 'user' || {i:7}, 'u' || {i:7} || '@example.org',
 				'u' || {i:7} || '@example.org', 'User ' || {i}, (SELECT password_hash FROM account WHERE id = 1),
 				FALSE, $1, $2 FROM n ORDER BY i`, []any{now, glyph.Version}},
-		// Of names that look like themselves.
+		// The skeletons of these names are the names themselves.
 		{`INSERT INTO account_skeleton (skeleton, account_id)
 			SELECT username_key, id FROM account WHERE id > 1 UNION SELECT email_key, id FROM account WHERE id > 1`, nil},
 		{`INSERT INTO device (id, account_id, client_identifier, product, version, platform, platform_version, device,
@@ -76,19 +76,20 @@ func statements(n int, now int64) []statement {
 			FROM n WHERE i <= 1 + $2 / 100`, []any{now, n}},
 		{`INSERT INTO share (source_id, account_id, created_at)
 			SELECT 1000 + 1 + i / 100, 1 + i, $1 FROM n WHERE i < $2`, []any{now, n}},
-		// A server that is shared with everybody, and one with the last accounts by name.
+		// A server that is shared with all accounts, and one that is shared with the last
+		// accounts by name.
 		{`INSERT INTO share (source_id, account_id, created_at)
 			SELECT 1001, 1 + i, $1 FROM n WHERE i < $2 ON CONFLICT DO NOTHING`, []any{now, n}},
 		{`INSERT INTO share (source_id, account_id, created_at)
 			SELECT 1002, 1 + i, $1 FROM n WHERE i < $2 AND i > $2 - 2000 ON CONFLICT DO NOTHING`, []any{now, n}},
-		// The log of 80 days.
+		// The audit log of 80 days.
 		{`INSERT INTO audit (id, at, event, account_id, account, actor, device, address, detail, hash)
 			SELECT (SELECT MAX(id) FROM audit) + i, $1 - 6912000000 + i * 6912000000 / $2, 'sign-in', 1 + i,
 				'user' || {i:7}, '', 'Telly', '192.0.2.7', '', {random} FROM n ORDER BY i`, []any{now, n}},
 	}
 }
 
-// fill adds n accounts to the database of a server that has stopped.
+// fill adds n accounts to the database of a stopped server.
 func (e engine) fill(ctx context.Context, d *sql.DB, n int) (err error) {
 	d.SetMaxOpenConns(1) // for the temporary table
 	now := time.Now().UnixMilli()
@@ -113,8 +114,8 @@ func (e engine) fill(ctx context.Context, d *sql.DB, n int) (err error) {
 	return nil
 }
 
-// fillSamples gives tokens of accounts everywhere a known text. It adds those that a run
-// before has signed out.
+// fillSamples gives a known text to tokens of accounts across the table. It adds those that
+// an earlier run has signed out.
 func fillSamples(ctx context.Context, d *sql.DB, n int, now int64) error {
 	tx, err := d.BeginTx(ctx, nil)
 	if err != nil {
@@ -136,7 +137,7 @@ func fillSamples(ctx context.Context, d *sql.DB, n int, now int64) error {
 	return errors.Join(insert.Close(), tx.Commit())
 }
 
-// moveHead makes the last row of the log the one that the next row follows.
+// moveHead sets the last row of the log as the one that the next row follows.
 func moveHead(ctx context.Context, d *sql.DB) error {
 	var id int64
 	var hash []byte

@@ -18,12 +18,11 @@ import (
 	"time"
 )
 
-// connections is how many requests are under way at each node.
+// connections is how many concurrent requests each node gets.
 const connections = 8
 
-// load sends requests to nodes for a time, on open connections, and returns how many
-// were answered. next returns the next request, with the Host header of a node left
-// to load.
+// load sends requests to nodes for some time, on open connections, and returns how many
+// were answered. next returns the next request, except its Host header, which load adds.
 func load(ctx context.Context, nodes []string, long time.Duration, want int, next func() (line, headers string)) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
@@ -80,8 +79,8 @@ func one(ctx context.Context, node string, want int, next func() (line, headers 
 // tick is the unit of the times in /proc.
 const tick = 10 * time.Millisecond
 
-// processors returns the processor time of the processes that belong, by
-// their number and that of their parent.
+// processors returns the processor time of the processes that belong, which is decided by
+// their ID and their parent's.
 func processors(belongs func(pid, parent int) bool) (sum time.Duration, err error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -93,14 +92,14 @@ func processors(belongs func(pid, parent int) bool) (sum time.Duration, err erro
 			continue // it has just exited
 		}
 		pid, _, _ := strings.Cut(string(text), " ")
-		// The second field is a name, and may have anything in it.
+		// The second field is a name, which may contain any characters.
 		fields := strings.Fields(string(text[strings.LastIndex(string(text), ")")+1:]))
 		if len(fields) < 15 {
 			continue
 		}
 		number := func(text string) int { n, _ := strconv.Atoi(text); return n }
 		if belongs(number(pid), number(fields[1])) {
-			// utime, stime; and those of children that have exited.
+			// utime and stime of the process, and of its children that have exited.
 			sum += time.Duration(number(fields[11])+number(fields[12])+number(fields[13])+number(fields[14])) * tick
 		}
 	}

@@ -1,10 +1,9 @@
-// Command scale shows that what usher does takes as long with a million accounts as
-// with a thousand: starting, showing pages, listing on the command line, checking a
-// token, signing in.
+// Command scale shows that usher is as fast with a million accounts as with a thousand: at
+// starting, showing pages, listing on the command line, checking tokens and signing in.
 //
-// It makes a database of each size, runs the built binary on it, and prints a table.
-// Tokens are checked once each, so that none is in the server's cache. The exit code
-// is 1 if something is slower than its goal.
+// It creates a database of each size, runs the built binary with it, and prints a table.
+// Each token is checked once, so that none is in the server's cache. The exit code is 1 if
+// something is slower than its goal.
 //
 //	go run ./bench/scale [-sizes 1000,1000000] [-dir FOLDER [-fill]]
 package main
@@ -47,8 +46,8 @@ func main() {
 	}
 }
 
-// figures are the medians of what was measured, in milliseconds (memory: in
-// megabytes), by row.
+// figures are the medians of the measurements by row, in milliseconds, or in megabytes for
+// memory.
 type figures map[string]float64
 
 type options struct {
@@ -56,12 +55,12 @@ type options struct {
 	only                             bool
 }
 
-// Measurements are what bench/plan reads.
+// Measurements are the input of bench/plan.
 type Measurements struct {
 	Costs []Cost
 	Uses  []Use
 	Sizes Sizes
-	// Figures are those of each size, by engine.
+	// Figures are the figures of each size, by engine.
 	Figures map[string]map[int]figures
 	// Rows are the rows of Figures in the order of the table.
 	Rows []Row
@@ -139,7 +138,7 @@ func run(ctx context.Context, o options) (good bool, err error) {
 	return good, os.WriteFile(o.file, append(text, '\n'), 0o644)
 }
 
-// earlier returns what the file has of the parts that are not measured now.
+// earlier returns the parts of the file that are not measured in this run.
 func earlier(o options) (all Measurements, err error) {
 	text, err := os.ReadFile(o.file)
 	if err == nil {
@@ -160,7 +159,8 @@ func earlier(o options) (all Measurements, err error) {
 	return all, nil
 }
 
-// allSizes measures the databases of all sizes together, and prints a table.
+// allSizes measures the databases of all sizes together, prints a table, and reports
+// whether the goals are met.
 func (ws worlds) allSizes(ctx context.Context, all *Measurements) (met bool, err error) {
 	columns, err := ws.measure(ctx)
 	if err != nil {
@@ -178,7 +178,7 @@ func (ws worlds) allSizes(ctx context.Context, all *Measurements) (met bool, err
 	return ws.report(columns), nil
 }
 
-// allNodes measures nodes on a database, and prints a table.
+// allNodes measures nodes with a database, and prints a table.
 func (w *world) allNodes(ctx context.Context, all *Measurements) error {
 	nodes := []int{1}
 	if w.engine.leader != 0 {
@@ -203,7 +203,7 @@ func (w *world) allNodes(ctx context.Context, all *Measurements) error {
 	return nil
 }
 
-// newWorlds makes databases of all sizes.
+// newWorlds creates databases of all sizes.
 func newWorlds(ctx context.Context, binary, dir string, e engine, sizes string) (ws worlds, err error) {
 	for text := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(text)
@@ -213,7 +213,7 @@ func newWorlds(ctx context.Context, binary, dir string, e engine, sizes string) 
 		began := time.Now()
 		w, err := newWorld(ctx, binary, dir, e, n)
 		if err != nil {
-			return nil, fmt.Errorf("making a database of %d accounts in %s: %w", n, e.name, err)
+			return nil, fmt.Errorf("creating a database of %d accounts in %s: %w", n, e.name, err)
 		}
 		fmt.Fprintf(os.Stderr, "made a database of %d accounts in %s in %.0f s\n", n, e.name, time.Since(began).Seconds())
 		ws = append(ws, w)
@@ -221,11 +221,11 @@ func newWorlds(ctx context.Context, binary, dir string, e engine, sizes string) 
 	return ws, nil
 }
 
-// goal says how high a row may be.
+// goal is the maximum of a row.
 type goal struct {
 	row   string
-	most  float64 // zero: any
-	times float64 // of the first column; zero: any
+	most  float64 // if zero, any
+	times float64 // of the first column; if zero, any
 }
 
 // String returns what the table shows.

@@ -17,25 +17,24 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// How long one kind of request is sent, and by how many tokens: so many that all
-// their accounts are cached, and so many that none is when it comes round again.
+// How long one kind of request is sent, and with how many tokens: few enough that all their
+// accounts are cached, or so many that none is cached when its turn comes again.
 const (
 	loadFor = 4 * time.Second
 	few     = 2000
 	many    = 10000
 )
 
-// Cost is what one kind of request costs with a number of nodes. Bench/plan reads
-// it.
+// Cost is the cost of one kind of request with a number of nodes. bench/plan reads it.
 type Cost struct {
 	Engine   string
 	Nodes    int
 	Kind     string
 	Rate     float64 // requests a second, of all nodes together
 	Node     float64 // processor time of the nodes, in microseconds for each request
-	Database float64 // that of PostgreSQL
+	Database float64 // processor time of PostgreSQL
 	Queries  float64 // for 1,000 requests, without those of an idle node
-	Hits     float64 // of 100 look-ups of tokens
+	Hits     float64 // of 100 lookups of tokens
 	Commits  float64 // a second
 }
 
@@ -51,16 +50,16 @@ const (
 // kind is a kind of request, and how it is sent.
 type kind struct {
 	name  string
-	small bool // the node's cache of tokens has next to no room
-	warm  int  // tokens that are used once before
+	small bool // the node's token cache holds very few
+	warm  int  // tokens that are used once before the measurement
 	want  int
 	next  func() (line, headers string)
 }
 
 func header(i int) string { return "X-Plex-Token: " + sampleToken(i) + "\r\n" }
 
-// kinds returns what is measured. gone counts the tokens that were signed out: from
-// many on.
+// kinds returns the kinds to measure. gone counts the tokens that were signed out: those
+// from many on.
 func kinds(gone *atomic.Int64) []kind {
 	var round atomic.Int64
 	const check = "GET /api/v2/user"
@@ -78,7 +77,7 @@ func kinds(gone *atomic.Int64) []kind {
 	}
 }
 
-// cluster is some nodes on one database.
+// cluster is a set of nodes with one database.
 type cluster struct {
 	w       *world
 	servers []*usher.Server
@@ -88,14 +87,14 @@ type cluster struct {
 
 var metricsLine = regexp.MustCompile(`"msg":"metrics","address":"([^"]+)"`)
 
-// metricsOf returns where a server's metrics are, which it logs.
+// metricsOf returns the address of a server's metrics, from its log.
 func metricsOf(server *usher.Server) (string, error) {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if m := metricsLine.FindStringSubmatch(server.Log()); m != nil {
 			return "http://" + m[1], nil
 		}
 	}
-	return "", fmt.Errorf("the server does not say where its metrics are: %s", server.Log())
+	return "", fmt.Errorf("the log does not name the address of the metrics: %s", server.Log())
 }
 
 func (w *world) cluster(ctx context.Context, n int, flags ...string) (c *cluster, err error) {
@@ -123,7 +122,7 @@ func (c *cluster) stop() error {
 	return errors.Join(errs...)
 }
 
-// counts is what is counted before and after a load.
+// counts are the counters before or after a load.
 type counts struct {
 	at                    time.Time
 	node, database        time.Duration
@@ -162,8 +161,8 @@ func (c *cluster) counts(ctx context.Context) (n counts, err error) {
 	return n, err
 }
 
-// measure sends one kind of request. idle is how many queries a second the nodes
-// make without requests.
+// measure sends one kind of request. idle is how many queries per second the nodes make
+// without requests.
 func (c *cluster) measure(ctx context.Context, k kind, idle float64) (Cost, error) {
 	before, err := c.counts(ctx)
 	if err != nil {
@@ -191,7 +190,7 @@ func (c *cluster) measure(ctx context.Context, k kind, idle float64) (Cost, erro
 	return cost, nil
 }
 
-// idle returns how many queries a second the nodes make without requests.
+// idle returns how many queries per second the nodes make without requests.
 func (c *cluster) idle(ctx context.Context) (float64, error) {
 	before, err := c.counts(ctx)
 	if err != nil {
@@ -218,7 +217,7 @@ func (c *cluster) warm(ctx context.Context, n int) error {
 	return nil
 }
 
-// costs measures every kind of request with numbers of nodes.
+// costs measures every kind of request with each number of nodes.
 func (w *world) costs(ctx context.Context, nodes ...int) (all []Cost, err error) {
 	if w.db, err = w.open(); err != nil {
 		return nil, err
@@ -257,20 +256,20 @@ func (w *world) cost(ctx context.Context, n int, k kind) (cost Cost, err error) 
 	return c.measure(ctx, k, idle)
 }
 
-// Use is what it costs to write that a token was used.
+// Use is the cost of recording that a token was used.
 type Use struct {
 	Engine string
-	// Wall is how long it takes, and Database the processor time of PostgreSQL. Passed
-	// is that of a use that another node has written shortly before. All are
+	// Wall is the elapsed time, and Database the processor time of PostgreSQL. Passed is
+	// the processor time for a use that another node has written shortly before. All are in
 	// microseconds for each token.
 	Wall, Database, Passed float64
 }
 
-// noted is how many uses are written.
+// noted is how many uses are recorded.
 const noted = 20_000
 
-// use writes uses of tokens from all over the table, as nodes do, and then once more,
-// which moves no time by enough.
+// use records uses of tokens across the table, like nodes do. Then it does so again: those
+// uses are too recent to be written.
 func (w *world) use(ctx context.Context) (u Use, err error) {
 	cfg := core.Config{Dir: w.flags[1], KeyFile: filepath.Join(w.flags[1], "usher.key")}
 	if w.engine.leader != 0 {
@@ -293,10 +292,10 @@ func (w *world) use(ctx context.Context) (u Use, err error) {
 	return u, err
 }
 
-// uses are times of tokens and of the devices that hold them.
+// uses are the times of last use of tokens and of their devices.
 type uses struct{ tokens, devices map[int64]time.Time }
 
-// someUses returns uses of tokens that are equally far apart.
+// someUses returns uses of tokens at equal distances in the table.
 func (w *world) someUses(ctx context.Context, d *db.DB) (u uses, err error) {
 	u = uses{make(map[int64]time.Time), make(map[int64]time.Time)}
 	rows, err := d.Query(ctx, "SELECT id, device_id FROM token WHERE id % $1 = 0 LIMIT $2", max(1, 3*w.n/noted), noted)
@@ -315,7 +314,7 @@ func (w *world) someUses(ctx context.Context, d *db.DB) (u uses, err error) {
 	return u, rows.Err()
 }
 
-// note writes uses, and returns the microseconds for each.
+// note records uses, and returns the microseconds for each.
 func (w *world) note(ctx context.Context, d *db.DB, u uses, least time.Duration) (wall, database float64, err error) {
 	ofDatabase := func(pid, parent int) bool { return pid == w.engine.leader || parent == w.engine.leader }
 	before, err := processors(ofDatabase)
@@ -338,10 +337,10 @@ func (w *world) note(ctx context.Context, d *db.DB, u uses, least time.Duration)
 	return wall, float64((after - before).Microseconds()) / float64(len(u.tokens)), err
 }
 
-// Sizes is what rows take, with their indexes, in bytes.
+// Sizes are the sizes of rows with their indexes, in bytes.
 type Sizes struct{ Account, Token, Audit float64 }
 
-// sizes asks PostgreSQL.
+// sizes reads the sizes from PostgreSQL.
 func (w *world) sizes(ctx context.Context) (s Sizes, err error) {
 	d, err := w.open()
 	if err != nil {

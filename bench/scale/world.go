@@ -34,19 +34,18 @@ const (
 
 // pageRow is a row of the table about a page.
 type pageRow struct {
-	page string // as the table calls it
+	page string // its name in the table
 	path func(w *world) string
-	// busy: the account with many devices opens it, and not the admin.
+	// busy says that the account with many devices opens it, instead of the admin.
 	busy bool
-	// inside: there are rows before those on the page.
+	// inside says that there are rows before those on the page.
 	inside bool
 }
 
 func (p pageRow) row() string { return "page: " + p.page }
 
-// pageRows are all pages whose listing grows, and each search and order that they
-// have: one that finds most of the table, in the middle of it, and one that finds
-// nothing.
+// pageRows are all pages with a growing list, with each search and order. A search finds
+// either most of the table, and shows a page in the middle, or nothing.
 var pageRows = []pageRow{
 	{page: "`/`", path: always("/")},
 	{page: "`/admin`", path: always("/admin")},
@@ -106,7 +105,7 @@ var pageRows = []pageRow{
 // user is the name of an account.
 func user(i int) string { return fmt.Sprintf("user%07d", i) }
 
-// after adds to the address of a page the place in its listing after which its rows are.
+// after adds a cursor to the address of a page.
 func after(path string, place ...any) string {
 	sign := "?"
 	if strings.Contains(path, "?") {
@@ -121,11 +120,11 @@ const (
 	signIns = 40
 )
 
-// world is a database with accounts.
+// world is a database with accounts, and its server.
 type world struct {
 	binary string
 	engine engine
-	flags  []string // that name the database
+	flags  []string // the flags that name the database
 	open   func() (*sql.DB, error)
 	n      int
 
@@ -141,7 +140,7 @@ func newWorld(ctx context.Context, binary, dir string, e engine, n int) (*world,
 	}
 	w := &world{binary: binary, engine: e, flags: flags, open: open, n: n}
 	filled := filepath.Join(data, "filled")
-	if _, err := os.Stat(filled); err == nil && e.kept { // by a run before
+	if _, err := os.Stat(filled); err == nil && e.kept { // by an earlier run
 		d, err := open()
 		if err != nil {
 			return nil, err
@@ -166,7 +165,7 @@ func newWorld(ctx context.Context, binary, dir string, e engine, n int) (*world,
 	return w, os.WriteFile(filled, nil, 0o600)
 }
 
-// start starts the server, which creates the admin at the first start.
+// start starts the server. The first start creates the admin.
 func (w *world) start(ctx context.Context, more ...string) (*usher.Server, error) {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--failed-tries", "0"}, more...)
 	cmd := exec.CommandContext(ctx, w.binary, append(args, w.flags...)...)
@@ -174,12 +173,11 @@ func (w *world) start(ctx context.Context, more ...string) (*usher.Server, error
 	return usher.Start(cmd)
 }
 
-// worlds are measured together: what is measured of one is measured of each of the
-// others right after it, so that other work of the machine slows all of them.
+// worlds are measured together: each step is measured in all of them, one right after the
+// other, so that other load on the machine affects all of them.
 type worlds []*world
 
-// medians runs something several times in each world, and notes the median of its
-// durations there.
+// medians runs a step several times in each world, and stores the median of its durations.
 func (ws worlds) medians(fs []figures, row string, times int, run func(w *world, i int) error) error {
 	durations := make([][]time.Duration, len(ws))
 	for i := range times {
@@ -230,7 +228,7 @@ func (ws worlds) measure(ctx context.Context) (fs []figures, err error) {
 	return fs, nil
 }
 
-// requests measures programs that check tokens and sign in.
+// requests measures token checks and sign-ins by programs.
 func (ws worlds) requests(ctx context.Context, fs []figures) error {
 	client := new(http.Client)
 	check := func(w *world, i int) error {
@@ -303,8 +301,8 @@ func (w *world) browser(name string) (*http.Client, error) {
 	return client, res.Body.Close()
 }
 
-// check makes sure that a page which is to be inside its listing is: a place that the
-// listing does not know leads to its first rows.
+// check makes sure that a page that should be inside its listing is: an unknown cursor
+// leads to the first rows.
 func (p pageRow) check(ctx context.Context, w *world, client *http.Client) error {
 	if !p.inside {
 		return nil
@@ -352,7 +350,7 @@ func get(ctx context.Context, client *http.Client, where string, header http.Hea
 	return do(client, req, http.StatusOK)
 }
 
-// do sends a request and reads the whole answer.
+// do sends a request, and reads the whole response.
 func do(client *http.Client, req *http.Request, want int) error {
 	res, err := client.Do(req)
 	if err != nil {

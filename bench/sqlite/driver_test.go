@@ -45,7 +45,7 @@ func TestDrivers(t *testing.T) {
 			checkSettings(t, r)
 			checkLookups(t, r, 100)
 
-			// A group with a duplicate leaves nothing behind, and the next one is fine.
+			// A group with a duplicate stores nothing, and the next group succeeds.
 			bad := []driver.Token{driver.Sample(100), driver.Sample(5)}
 			if err := driver.InsertGroup(t.Context(), w, bad); err == nil {
 				t.Error("InsertGroup with a duplicate: got no error")
@@ -86,6 +86,6 @@ func checkLookups(t *testing.T, r driver.Reader, rows int) {
 	}
 	_, err := r.Lookup(t.Context(), driver.Sample(rows).Hash)
 	if !errors.Is(err, driver.ErrNotFound) {
-		t.Errorf("Lookup of a token that is not there: got %v, want ErrNotFound", err)
+		t.Errorf("Lookup of a token that does not exist: got %v, want ErrNotFound", err)
 	}
 }

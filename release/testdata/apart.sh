@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs a script as root in a copy of this machine's files, in namespaces of its own:
-# what it changes is gone with it, and nobody else sees it.
+# Runs a script as root in a copy of this machine's files, in new namespaces. The changes
+# disappear with them, and affect nothing else.
 #
 #	unshare --mount --pid --fork sh apart.sh FOLDER SCRIPT FILE...
 #
-# The script finds the files in /run. FOLDER is an empty one.
+# The script finds the files in /run. FOLDER must be empty.
 set -eu
 dir=$1 script=$2
 shift 2

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Boots systemd in a copy of this machine's files, in namespaces of its own, and has it
-# run a script. It starts nothing else: no unit of this machine is enabled there.
+# Boots systemd in a copy of this machine's files, in new namespaces, and runs a script.
+# Nothing else is started: no unit of this machine is enabled there.
 #
 #	sh boot.sh FOLDER OUT SCRIPT FILE...
 #
-# The script finds the files in /run, and writes to OUT. FOLDER and OUT are empty ones.
+# The script finds the files in /run, and writes to OUT. FOLDER and OUT must be empty.
 set -eu
 
-# systemd gets a cgroup of its own, and takes that for all there is.
+# systemd gets its own cgroup, which it sees as the root.
 if [ -z "${BOOT_APART:-}" ]; then
 	group=/sys/fs/cgroup
 	[ -e $group/cgroup.procs ] || group=$group/unified
@@ -40,7 +40,7 @@ cp "$script" "$root/run/script"
 cp "$@" "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
 
-rm -f "$root/usr/sbin/policy-rc.d" # with which images of Debian keep services from starting
+rm -f "$root/usr/sbin/policy-rc.d" # it prevents services from starting in Debian images
 
 units=$root/etc/systemd/system
 for wanted in "$root"/lib/systemd/system/*.wants; do
@@ -68,7 +68,8 @@ StandardError=append:/run/out/check.log
 UNIT
 ip link set lo up
 
-# systemd makes namespaces for the service, which the kernel refuses after a chroot.
+# systemd creates namespaces for the service, which the kernel does not allow after a
+# chroot.
 cd "$root"
 pivot_root . run/machine
 umount --lazy /run/machine

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Loads the container image into a Podman of its own, and runs it as docs/running.md
-# says: no root, no capability, and a root that is read-only.
+# Loads the container image into a separate Podman, and runs it as in docs/running.md:
+# without root, without capabilities, and with a read-only root.
 #
 #	unshare --mount sh container.sh FOLDER IMAGE
 set -eu
@@ -12,12 +12,12 @@ fail() {
 }
 
 if [ "$(id -u)" = 0 ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
-	# Podman wants the cgroups of version 2 alone. The container gets none.
+	# Podman requires that only cgroups of version 2 exist. The container gets none.
 	mount --make-rprivate /
 	umount --recursive /sys/fs/cgroup
 	mount -t cgroup2 none /sys/fs/cgroup
 fi
-export DISABLE_HC_SYSTEMD=true # nobody but this script asks for the health
+export DISABLE_HC_SYSTEMD=true # only this script checks the health
 pod() {
 	podman --root "$dir/root" --runroot "$dir/run" --tmpdir "$dir/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file "$@"
 }
@@ -50,7 +50,7 @@ fi
 pod stop --time 30 usher
 [ "$(pod inspect usher --format '{{.State.ExitCode}}')" = 0 ] || fail "it ended with $(pod inspect usher --format '{{.State.ExitCode}}')"
 
-# A newer container goes on with the volume.
+# A newer container continues with the volume.
 pod rm usher
 start
 pod exec usher /usher account list | grep -q olga || fail "the data is not in the volume"

@@ -1,5 +1,5 @@
-# What an administrator does with the Debian package over the years, and what has to be
-# so then. It runs in apart.sh, with the packages old.deb and new.deb.
+# What an administrator does with the Debian package over the years, and the expected
+# results. It runs in apart.sh, with the packages old.deb and new.deb.
 
 fail() {
 	echo "FAIL: $*" >&2
@@ -10,7 +10,7 @@ wants=/etc/systemd/system/multi-user.target.wants/usher.service
 timer=/etc/systemd/system/timers.target.wants/usher-backup.timer
 as_usher="setpriv --reuid usher --regid usher --clear-groups --no-new-privs env USHER_DATA=/var/lib/usher"
 
-# The database of man pages is not looked at here, and takes seconds to build.
+# The database of man pages is not tested here, and takes seconds to build.
 rm -f /var/lib/man-db/auto-update
 
 dpkg --install /run/old.deb
@@ -22,7 +22,7 @@ dpkg --install /run/old.deb
 [ ! -e /var/lib/usher ] || fail "there is data already"
 usher version
 
-# The administrator configures it. systemd makes the folder for the data.
+# The administrator configures it. systemd creates the data folder.
 echo USHER_PUBLIC_URL=https://usher.example.org >>/etc/usher/usher.env
 systemctl --quiet enable usher.service usher-backup.timer
 [ -e $wants ] && [ -e $timer ] || fail "the units cannot be enabled"
@@ -44,16 +44,16 @@ dpkg --purge usher
 [ -s /var/lib/usher/usher.db ] && [ -s /var/lib/usher/usher.key ] && [ -s /var/backups/usher/one.db ] || fail "purging took the data"
 getent passwd usher >/dev/null || fail "purging took the user, and the data belongs to a number"
 
-# A server that comes back goes on.
+# A server that is installed again continues with its data.
 dpkg --install /run/new.deb
 $as_usher usher account list | grep -q root || fail "the account is gone"
 
-# Where there is no data, nothing stays but the user.
+# If there is no data, only the user stays.
 rm -r /var/lib/usher /var/backups/usher/one.db
 dpkg --purge usher
 [ ! -e /var/backups/usher ] || fail "purging left an empty folder"
 
-# A group of the name is used.
+# An existing group with the name is used.
 userdel usher
 groupadd --force usher
 dpkg --install /run/new.deb

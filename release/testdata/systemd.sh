@@ -1,5 +1,5 @@
-# What systemd does with the service and the timer of the Debian package, from its
-# installation to its removal. It runs in boot.sh, with the packages old.deb and new.deb.
+# What systemd does with the service and the timer of the Debian package, from installation
+# to removal. It runs in boot.sh, with the packages old.deb and new.deb.
 
 fail() {
 	echo "FAIL: $*" >&2
@@ -15,7 +15,7 @@ if systemctl is-active usher.service; then
 	fail "the service was started without being asked for"
 fi
 
-# Type=notify: it has started when it is ready.
+# Type=notify: the service has started when usher is ready.
 systemctl enable --now usher.service usher-backup.timer
 ready || fail "the service has started and is not ready"
 [ "$(stat -c '%U:%G %a' /var/lib/usher)" = 'usher:usher 700' ] || fail "the data belongs to $(stat -c '%U:%G %a' /var/lib/usher)"
@@ -26,7 +26,7 @@ grep -qP '^Seccomp:\t2$' "$status" || fail "the service may make every system ca
 if nsenter --target "$(main)" --mount -- touch /etc/usher/of-the-service; then
 	fail "the service can write to /etc"
 fi
-# Passwords are hashed in processes of its own, which the unit has to allow.
+# Passwords are hashed in separate processes, which the unit must allow.
 echo "a password that is long" | setpriv --reuid usher --regid usher --clear-groups usher account add olga --admin --password-stdin --data /var/lib/usher
 curl --silent --output /dev/null --fail --header 'X-Plex-Client-Identifier: tv' --data 'login=olga' --data-urlencode 'password=a password that is long' \
 	http://127.0.0.1:32400/api/v2/users/signin || fail "nobody can sign in"
@@ -42,7 +42,7 @@ dpkg --install /run/new.deb
 [ "$(main)" != "$before" ] || fail "an upgrade left the old program running"
 ready || fail "the service is not ready after an upgrade"
 
-# The watchdog starts a server anew that no longer answers.
+# The watchdog restarts a server that no longer answers.
 printf '[Service]\nWatchdogSec=4s\nTimeoutAbortSec=1s\n' >/etc/systemd/system/usher.service.d/watchdog.conf
 systemctl daemon-reload
 systemctl restart usher.service

@@ -1,7 +1,7 @@
-// Command argon2id is the yardstick of sign-in: it hashes a password with the
-// server's parameters on every processor for the duration in its argument, and
-// prints the number of hashes, the seconds, and the CPU time. Its first second does
-// not count, because its memory is not mapped yet.
+// Command argon2id is the baseline for sign-ins. It hashes a password with the server's
+// parameters on every processor for the duration in its argument, and prints the number of
+// hashes, the seconds, and the CPU time. The first second does not count, because memory is
+// not mapped yet.
 package main
 
 import (
@@ -64,7 +64,7 @@ func hashFor(d time.Duration) (hashes int64, took time.Duration) {
 	return done.Load(), time.Since(start)
 }
 
-// hash does what the server does for one password.
+// hash hashes one password like the server does.
 func hash() {
 	cost := account.DefaultCost
 	salt := make([]byte, 16)

@@ -1,6 +1,6 @@
-// Command bare is the yardstick of usher: a plain net/http server. It reads one
-// response from standard input, prints its address, and sends that response to
-// every request until it is stopped.
+// Command bare is the baseline for usher: a plain net/http server. It reads one response
+// from standard input, prints its address, and sends that response to every request until
+// it is stopped.
 package main
 
 import (
@@ -45,6 +45,6 @@ func run() error {
 		return err
 	}
 	fmt.Println(ln.Addr())
-	// Without timeouts and limits, so that the cost of usher's own is visible.
+	// There are no timeouts and limits, so that the cost of usher's own is visible.
 	return http.Serve(ln, &a)
 }

@@ -81,7 +81,8 @@ type Writer interface {
 // InsertGroup commits the tokens together, each in its own savepoint, like a writer that serves
 // several waiting requests at once. If one fails, none is stored.
 func InsertGroup(ctx context.Context, w Writer, tokens []Token) (err error) {
-	// IMMEDIATE takes the write lock at once: a lock upgraded later can fail halfway.
+	// IMMEDIATE takes the write lock at the start: a lock that is upgraded later can fail
+	// halfway.
 	if err := w.Run(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package probe is the smallest program that opens a database. There is a main package below for
-// each driver, and one without any, to tell the driver's share from Go's own.
+// Package probe is the smallest program that opens a database. Each driver has a main
+// package below. There is also one without a driver, to tell the driver's share from Go's.
 package probe
 
 import (

@@ -24,7 +24,7 @@ func candidates() []driver.Driver {
 	return append(slices.Clone(all.Drivers), driver.Driver{Name: baseline})
 }
 
-// versions notes the versions of the modules.
+// versions records the versions of the modules.
 func (r *runner) versions(ctx context.Context) error {
 	for _, d := range all.Drivers {
 		version, err := output(ctx, nil, "go", "list", "-m", "-f", "{{.Version}}", d.Module)
@@ -36,8 +36,8 @@ func (r *runner) versions(ctx context.Context) error {
 	return nil
 }
 
-// build builds each probe as it would be shipped, with an empty build cache, and tries it without
-// cgo. The modules are fetched beforehand, since the network is not what we measure.
+// build builds each probe as for a release, with an empty build cache, and tries it without
+// cgo. The modules are downloaded before, so that the network is not measured.
 func (r *runner) build(ctx context.Context) error {
 	if _, err := output(ctx, nil, "go", "mod", "download"); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (r *runner) build(ctx context.Context) error {
 	return nil
 }
 
-// buildOne times the build and weighs the binary.
+// buildOne measures the time of the build and the size of the binary.
 func (r *runner) buildOne(ctx context.Context, d driver.Driver) error {
 	started := time.Now()
 	if err := r.goBuild(ctx, d, d.Cgo, r.path(d.Name)); err != nil {
@@ -78,7 +78,7 @@ func (r *runner) buildOne(ctx context.Context, d driver.Driver) error {
 	return nil
 }
 
-// goBuild builds a probe with a build cache of its own.
+// goBuild builds a probe with its own build cache.
 func (r *runner) goBuild(ctx context.Context, d driver.Driver, cgo bool, binary string) error {
 	env := []string{"GOCACHE=" + r.path("cache-"+d.Name), "CGO_ENABLED=0"}
 	if cgo {
@@ -89,8 +89,8 @@ func (r *runner) goBuild(ctx context.Context, d driver.Driver, cgo bool, binary 
 	return err
 }
 
-// worksWithoutCgo builds without cgo and runs the result. A successful build is not enough, because
-// a driver may replace its C code by an error.
+// worksWithoutCgo builds without cgo, and runs the result. A successful build is not
+// enough, because a driver may replace its C code with an error.
 func (r *runner) worksWithoutCgo(ctx context.Context, d driver.Driver, db string) (string, error) {
 	binary := r.path(d.Name + "-nocgo")
 	if err := r.goBuild(ctx, d, false, binary); err != nil {
@@ -134,7 +134,7 @@ type startup struct {
 	engine      string // version of SQLite
 }
 
-// start runs a probe to its end.
+// start runs a probe until it exits.
 func start(ctx context.Context, binary, db string) (p startup, err error) {
 	cmd := exec.CommandContext(ctx, binary, db)
 	cmd.Stderr = os.Stderr

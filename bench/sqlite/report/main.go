@@ -1,5 +1,6 @@
-// Command report builds, runs and tabulates: the whole comparison of the drivers in one Markdown
-// table on standard output, and its progress on standard error. Run it in the root of the module.
+// Command report builds and measures the drivers. It prints the whole comparison as one
+// Markdown table to standard output, and its progress to standard error. Run it in the root
+// of the module.
 //
 // Machines are noisy, so it never measures one driver for long: every round visits all of them, and
 // the table has the medians of the rounds. Builds take too long for that and are timed once.
@@ -17,7 +18,7 @@ import (
 	"time"
 )
 
-// runner holds what the measurements share.
+// runner has the data that the measurements share.
 type runner struct {
 	dir       string // scratch folder for binaries, build caches and a database
 	rounds    int
@@ -66,7 +67,7 @@ func (r *runner) path(name string) string {
 	return filepath.Join(r.dir, name)
 }
 
-// logf reports the progress.
+// logf prints progress.
 func logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }

@@ -30,7 +30,7 @@ func (s samples) note(row, candidate, text string) {
 	s.cell(row, candidate).note = text
 }
 
-// cell finds or makes a cell.
+// cell returns a cell, and creates it if necessary.
 func (s samples) cell(row, candidate string) *cell {
 	if s[row] == nil {
 		s[row] = make(map[string]*cell)
@@ -85,7 +85,7 @@ func (s samples) print(w io.Writer) error {
 	return err
 }
 
-// text is what the table shows; nothing if nothing was measured.
+// text is the cell's text in the table. It is empty if nothing was measured.
 func (c *cell) text(format string) string {
 	if len(c.values) == 0 {
 		return c.note

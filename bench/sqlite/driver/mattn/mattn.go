@@ -21,7 +21,7 @@ var Driver = driver.Driver{
 	OpenWriter: source.OpenWriter,
 }
 
-// dsn names each setting as a parameter of its own.
+// dsn has a parameter for each setting.
 func dsn(path string) string {
 	query := make(url.Values)
 	for _, p := range driver.Pragmas {

@@ -1,9 +1,9 @@
-// Package zombiezen measures zombiezen.com/go/sqlite: the same translated code as modernc's driver,
-// with an interface of its own in place of database/sql.
+// Package zombiezen measures zombiezen.com/go/sqlite: the same translated code as modernc's
+// driver, with its own interface instead of database/sql.
 //
-// Its pool is a channel of connections. The module's sqlitex.Pool starts a goroutine on every Take,
-// to watch a context; here that is done only for a context that can be cancelled, as the
-// database/sql drivers do.
+// Its pool is a channel of connections. The module's sqlitex.Pool starts a goroutine on
+// every Take, to watch a context. Here, that is done only for contexts that can be
+// cancelled, like in the database/sql drivers.
 //
 // Because modernc's own driver is in this module too, zombiezen runs here on that newer translation
 // of SQLite, not on the older one that its go.mod asks for. A program that chooses it gets the same
@@ -67,7 +67,7 @@ func value(conn *sqlite.Conn, query string) (value string, err error) {
 // reader is a pool: a channel of the idle connections.
 type reader chan *sqlite.Conn
 
-// openReader opens every connection at once.
+// openReader opens all connections.
 func openReader(_ context.Context, path string, conns int) (driver.Reader, error) {
 	r := make(reader, conns)
 	for range conns {
@@ -114,7 +114,7 @@ func (r reader) Value(ctx context.Context, query string) (string, error) {
 	return value(conn, query)
 }
 
-// Close waits for every connection to come back and closes it.
+// Close waits until every connection is idle, and closes it.
 func (r reader) Close() error {
 	var errs []error
 	for range cap(r) {
