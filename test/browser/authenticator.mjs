@@ -1,14 +1,15 @@
-// An authenticator app: RFC 6238 with what every such app expects, SHA-1, six digits and thirty seconds.
+// An authenticator app: RFC 6238 with the parameters that every such app uses: SHA-1, six digits and thirty
+// seconds.
 
 import { createHmac } from 'node:crypto';
 import { press, scene } from './story.mjs';
 
-// stepNow is the number of the thirty seconds that it is now.
+// stepNow is the current time step, in units of thirty seconds.
 function stepNow() {
   return Math.floor(Date.now() / 30_000);
 }
 
-// totp is the code of a key (in base32) in a step.
+// totp returns the code of a key (in base32) in a time step.
 export function totp(key, step = stepNow()) {
   const message = Buffer.alloc(8);
   message.writeBigUInt64BE(BigInt(step));
@@ -24,13 +25,14 @@ function base32(text) {
   return Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
 }
 
-// keyOf is the key that the page of the second factor shows beside the QR code.
+// keyOf returns the key that the page of the second factor shows next to the QR code.
 export async function keyOf(page) {
   return (await page.getByText('or type this key:').locator('code').innerText()).trim();
 }
 
-// turnOn turns the second factor on. The page must be that of the second factor; afterwards it shows the backup codes,
-// which are returned with the code that was spent on it and the next one, which the app shows half a minute later.
+// turnOn turns the second factor on. The page must be that of the second factor, and shows the backup codes
+// afterwards. It returns them with the code that was used, and the next one, which the app shows half a minute
+// later.
 export async function turnOn(page, password = scene.admin.password) {
   const key = await keyOf(page);
   const step = stepNow();

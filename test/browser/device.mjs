@@ -1,4 +1,4 @@
-// A device without a keyboard: a program that asks for a PIN, shows it and waits.
+// A device without a keyboard: a program that starts a PIN, shows it and polls it.
 
 import { assert, scene } from './story.mjs';
 
@@ -20,8 +20,8 @@ export class Device {
     return this.headers['X-Plex-Client-Identifier'];
   }
 
-  // askPIN gets a code: four characters, or a strong one that is not to be typed. A web program names the address to
-  // which a browser shall bring a proof.
+  // askPIN starts a PIN: four characters, or a strong one that users do not type. A web program names the address
+  // that a browser brings a proof to.
   async askPIN({ strong = false, proofUrl = '' } = {}) {
     const body = proofUrl ? new URLSearchParams({ proofUrl }) : undefined;
     const answer = await fetch(`${scene.url}/api/v2/pins?strong=${strong}`, { method: 'POST', headers: this.headers, body });
@@ -30,13 +30,13 @@ export class Device {
     return this.pin.code;
   }
 
-  // poll asks once whether the PIN was linked, with the proof that a browser has brought.
+  // poll polls the PIN once, with the proof that a browser has brought.
   poll(proof) {
     const headers = proof ? { ...this.headers, 'X-Plex-Pin-Proof': proof } : this.headers;
     return fetch(`${scene.url}/api/v2/pins/${this.pin.id}`, { headers });
   }
 
-  // signIn takes the token that it must have got by now, and uses it.
+  // signIn polls for the token, which must exist, and uses it.
   async signIn(username) {
     const answer = await this.poll();
     assert.equal(answer.status, 200);
@@ -47,12 +47,12 @@ export class Device {
     assert.equal((await call.json()).username, username);
   }
 
-  // call is a call of a device that is signed in.
+  // call sends a request of a signed-in device.
   call() {
     return this.get('/api/v2/user');
   }
 
-  // resources asks for the servers that its person reaches.
+  // resources requests the servers that the account can reach.
   resources() {
     return this.get('/api/v2/resources');
   }
@@ -61,8 +61,8 @@ export class Device {
     return fetch(`${scene.url}${path}`, { headers: { ...this.headers, 'X-Plex-Token': this.token } });
   }
 
-  // authPath is the page that a program opens, as the real service's address has it: everything in the fragment.
-  // mark is what stands in front of the parameters, "#?", "#!?" or "/#!?".
+  // authPath is the page that a program opens, in the form of the real service's address: all parameters are in the
+  // fragment. mark is the text before the parameters: "#?", "#!?" or "/#!?".
   authPath(mark, forwardUrl) {
     const params = new URLSearchParams({
       clientID: this.clientIdentifier, code: this.pin.code, 'context[device][product]': this.headers['X-Plex-Product'],

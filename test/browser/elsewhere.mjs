@@ -1,9 +1,9 @@
-// Another server on this machine, with an origin of its own: the program that people come from and go back to, or a
-// site that means them ill.
+// Another server on this machine, with a different origin: the program that users come from and return to, or a
+// malicious site.
 
 import { createServer } from 'node:http';
 
-// elsewhere answers every request with one page, as Chromium asks for an icon, too, without being told.
+// elsewhere answers every request with the same page: Chromium also requests an icon.
 export async function elsewhere(html) {
   const paths = [];
   const server = createServer((request, response) => {

@@ -1,4 +1,4 @@
-// A mail server that keeps what it gets: as much of SMTP as it takes to be handed a message.
+// A mail server that stores what it receives. It has as much of SMTP as it needs to receive a message.
 
 import { createServer } from 'node:net';
 
@@ -8,7 +8,7 @@ export class Mailbox {
     this.waiting = [];
   }
 
-  // next is the text of the next message.
+  // next returns the text of the next message.
   next() {
     if (this.messages.length) return Promise.resolve(this.messages.shift());
     return new Promise((got) => { this.waiting.push(got); });
@@ -20,10 +20,10 @@ export class Mailbox {
     else this.messages.push(text);
   }
 
-  // talk answers one client, a line at a time.
+  // talk serves one client, line by line.
   talk(socket) {
     let rest = '';
-    let message = null; // its lines, while they come
+    let message = null; // the lines received so far
     const answer = (line) => {
       if (message && line !== '.') return void message.push(line);
       if (message) {
@@ -47,7 +47,7 @@ export class Mailbox {
   }
 }
 
-// openMailbox listens at an address, host:port.
+// openMailbox listens on an address, host:port.
 export async function openMailbox(address) {
   const box = new Mailbox();
   const server = createServer((socket) => box.talk(socket));

@@ -1,8 +1,8 @@
-// What holds passkeys: Chromium's virtual authenticator, a phone that asks its owner's finger each time.
+// Chromium's virtual authenticator stores the passkeys: a phone that verifies its user's finger each time.
 
 import { at, press, scene } from './story.mjs';
 
-// A finger that is there and is the owner's, until the story says otherwise.
+// The user is present and verified, until the story says otherwise.
 export async function holdPasskeys(page) {
   const session = await page.context().newCDPSession(page);
   await session.send('WebAuthn.enable');
@@ -19,7 +19,7 @@ export async function holdPasskeys(page) {
   };
 }
 
-// addPasskey adds one on the account's page.
+// addPasskey adds a passkey on the account's page.
 export async function addPasskey(page, name, password = scene.admin.password) {
   await page.goto(at('/account/security'));
   const form = page.getByRole('region', { name: 'Passkeys' });

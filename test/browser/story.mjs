@@ -1,19 +1,19 @@
-// What every story shares.
+// Code that all stories share.
 //
-// A story is called as `node stories/sign-in.mjs scene.json`. The scene, which the Go test writes, has:
+// Run a story with `node stories/sign-in.mjs scene.json`. The Go test writes the scene, which has:
 //
-//   url          the server under test, under the name localhost; with a path if it is below one
-//   setUpLink    the link that it printed, when it has no account yet
-//   mail         the address at which it looks for a mail server, in stories about e-mail
-//   started      when it was started, as Date.now has it
+//   url          the server under test, with the host name localhost and its path, if any
+//   setUpLink    the set-up link that it printed, if it has no account yet
+//   mail         the address of the mail server, in stories about e-mail
+//   started      when it was started, like Date.now
 //   usher, data  its binary and its data folder
 //   chromium     the browser
 //   screenshots  the folder of this story's pictures
 //   admin        the first account: username, email, password
 //
-// A story gets a stage: a page on a phone and what it needs to act. While it acts, the stage watches: a request to
-// another server, an error on the console (each breach of the Content-Security-Policy is one) or in a script, and an
-// answer that nobody expected fail the story.
+// A story gets a stage: a page on a phone, and functions to use it. Meanwhile, the stage watches for requests to
+// other servers, errors on the console (including breaches of the Content-Security-Policy) or in scripts, and
+// unexpected responses. Each of them fails the story.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -27,19 +27,19 @@ const axe = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.me
 
 const phone = { width: 390, height: 844 };
 const desktop = { width: 1280, height: 900 };
-const narrow = { width: 320, height: 640 }; // what a browser of 640 pixels shows at 200 %
+const narrow = { width: 320, height: 640 }; // like a browser of 640 pixels at 200 %
 
-// houseName is the server's name in the house's network, for the person who asks without TLS from another machine: to a browser,
-// nothing makes that safe, as localhost is by itself.
+// houseName is the server's name in the home network, for requests without TLS from another machine. Unlike
+// localhost, browsers do not treat it as secure.
 export const houseName = 'usher.house.test';
 
-// story tells one story in a browser of its own.
+// story runs one story in a new browser.
 export async function story(tell) {
   const browser = await chromium.launch({
     executablePath: scene.chromium,
     args: [
       ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
-      // Whatever is not on this machine does not exist.
+      // Requests to other machines fail.
       '--no-proxy-server',
       `--host-resolver-rules=MAP ${houseName} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1`,
     ],
@@ -57,7 +57,7 @@ export async function story(tell) {
   }
 }
 
-// picturesOfFailure leaves what each page shows where a story has failed.
+// picturesOfFailure takes a picture of each page at which a story failed.
 async function picturesOfFailure(browser) {
   for (const [i, page] of browser.contexts().flatMap((context) => context.pages()).entries()) {
     const path = `${scene.screenshots}/FAILED-${i + 1}.png`;
@@ -74,12 +74,12 @@ export class Stage {
     this.refusable = new Set();
   }
 
-  // check fails the story for what was seen on the side.
+  // check fails the story if something was detected in the background.
   check() {
     assert.ok(this.faults.length === 0, `what was seen on the side:\n${this.faults.join('\n')}`);
   }
 
-  // open is a new browser for the story, as another person's or another device's is: it has no cookie of any other.
+  // open returns a new browser for the story, like that of another user or device: it has no cookies.
   async open({ javaScriptEnabled = true, locale = 'en-GB', timezoneId = 'UTC' } = {}) {
     const context = await this.browser.newContext({
       baseURL: scene.url, viewport: phone, javaScriptEnabled, locale, timezoneId, reducedMotion: 'reduce',
@@ -88,7 +88,7 @@ export class Stage {
     context.on('request', (request) => {
       if (!this.mayAsk(request.url())) this.faults.push(`asked elsewhere: ${request.url()}`);
     });
-    // A page with a status of 400 or more is on the console, too; that a page is refused is what some stories are about.
+    // A page with a status of 400 or more is also on the console. Some stories expect such pages.
     const refused = new Set();
     context.on('response', (response) => {
       const page = response.request().isNavigationRequest() || this.refusable.has(new URL(response.url()).pathname);
@@ -108,22 +108,23 @@ export class Stage {
     return context.newPage();
   }
 
-  // mayAsk says whether a request is to the server under test, below its path if it has one, or to one that is allowed.
+  // mayAsk reports whether a request is to the server under test, below its path if it has one, or to an allowed
+  // server.
   mayAsk(url) {
     return url.startsWith('data:') || [scene.url, ...this.origins].some((base) => url.startsWith(`${base}/`));
   }
 
-  // allow lets a story's browser ask another server, one that the story itself runs.
+  // allow lets a story's browser send requests to another server, which the story runs.
   allow(origin) {
     this.origins.add(origin);
   }
 
-  // mayRefuse says that the scripts of a page may be refused what they ask at a path.
+  // mayRefuse allows the requests of a page's scripts to fail at a path.
   mayRefuse(path) {
     this.refusable.add(path);
   }
 
-  // look judges a page as it stands and takes pictures of it, named by the page and its state.
+  // look checks the current page, and takes pictures of it, which are named by the page and its state.
   async look(page, name) {
     const scripted = await page.evaluate(() => true).catch(() => false);
     assert.ok(scripted, `${name}: the page cannot be looked at`);
@@ -143,12 +144,12 @@ export class Stage {
   }
 }
 
-// checkAccessible runs axe-core. It is run by the debugger, since the page's policy lets no script of others in.
+// checkAccessible runs axe-core, with the debugger: the page's policy blocks other scripts.
 async function checkAccessible(page, where) {
   const violations = await page.evaluate(async () => {
     const result = await globalThis.axe.run(document, {
       runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-      preload: false, // it would load the stylesheet once more
+      preload: false, // it would load the stylesheet again
     });
     return result.violations.map(({ id, help, nodes }) => (
       `${id}: ${help}\n${nodes.map((node) => `    ${node.html}\n    ${node.failureSummary}`).join('\n')}`
@@ -157,7 +158,7 @@ async function checkAccessible(page, where) {
   assert.ok(violations.length === 0, `axe-core about ${where}:\n${violations.join('\n')}`);
 }
 
-// checkWidth makes sure that nobody must scroll sideways to read the page.
+// checkWidth checks that the page does not scroll sideways.
 async function checkWidth(page, where) {
   const { wide, widest } = await page.evaluate(() => ({
     wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -168,27 +169,27 @@ async function checkWidth(page, where) {
   assert.ok(wide <= 0, `${where} is ${wide} pixels too wide at 320: ${widest.join('\n')}`);
 }
 
-// at is the address of a page of the server under test.
+// at returns the address of a page of the server under test.
 export function at(path) {
   return scene.url + path;
 }
 
-// heading waits for a page's heading, which contains the text, or is exactly the text.
+// heading waits for a page's heading, which contains the text or is exactly the text.
 export function heading(page, text, exact = false) {
   return page.getByRole('heading', { level: 1, name: text, exact }).waitFor();
 }
 
-// announced waits for what a screen reader is told at once.
+// announced waits for a text that screen readers announce immediately.
 export async function announced(page, text) {
   await page.getByRole('alert').filter({ hasText: text }).waitFor();
 }
 
-// button presses a button by its name.
+// button clicks a button by its name.
 export function press(page, name) {
   return page.getByRole('button', { name, exact: true }).click();
 }
 
-// confirm answers the question before a change that cannot be undone, with the password if it takes one.
+// confirm answers the confirmation page of a change that cannot be undone, with the password if necessary.
 export async function confirm(page, button) {
   const password = page.getByLabel('Your own password');
   await page.getByRole('link', { name: 'Keep everything as it is' }).waitFor();
@@ -196,7 +197,7 @@ export async function confirm(page, button) {
   await press(page, button);
 }
 
-// open opens what is collapsed, one in the other.
+// open opens collapsed sections, one inside the other.
 export async function open(page, ...summaries) {
   for (const text of summaries) {
     const summary = page.locator('summary').filter({ hasText: new RegExp(`^${text}$`) });
@@ -204,20 +205,20 @@ export async function open(page, ...summaries) {
   }
 }
 
-// typeCode types into the boxes of /link, as soon as the first of them has the focus by itself.
+// typeCode types into the boxes of /link as soon as the first of them has the focus.
 export async function typeCode(page, code) {
   await page.locator('[aria-label="Character 1 of 4"]:focus').waitFor();
   await page.keyboard.type(code);
 }
 
-// signIn fills the form in and sends it.
+// signIn fills in the form and submits it.
 export async function signIn(page, { username, password } = scene.admin) {
   await page.getByLabel('Name or e-mail').fill(username);
   await page.getByLabel('Password').fill(password);
   await press(page, 'Sign in');
 }
 
-// signedIn opens a page as somebody.
+// signedIn opens a page as a user.
 export async function signedIn(stage, person = scene.admin, how = {}) {
   const page = await stage.open(how);
   await page.goto(at('/auth'));
@@ -226,7 +227,7 @@ export async function signedIn(stage, person = scene.admin, how = {}) {
   return page;
 }
 
-// usher runs the command line beside the server.
+// usher runs a command of usher while the server runs.
 export function usher(argv, input = '') {
   return execFileSync(scene.usher, [...argv, '--data', scene.data], { input, encoding: 'utf8' });
 }

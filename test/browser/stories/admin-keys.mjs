@@ -1,4 +1,4 @@
-// An admin makes a key for a program, hands it over, and revokes it.
+// An admin creates a key for a program, passes it on, and revokes it.
 
 import { announced, assert, confirm, heading, press, scene, signedIn, story } from '../story.mjs';
 
@@ -24,17 +24,17 @@ await story(async (stage) => {
   const key = await made.locator('code.link').innerText();
   await stage.look(page, 'admin-key-made');
 
-  // It does what its scopes say, and nothing else.
+  // The key allows what its scopes say, and nothing else.
   const ask = async (path) => (await fetch(`${scene.url}${path}`, { headers: { Authorization: `Bearer ${key}` } })).status;
   assert.equal(await ask('/admin/api/v1/accounts'), 200);
   assert.equal(await ask('/admin/api/v1/servers'), 403);
 
-  // It is shown this once.
+  // The key is shown only once.
   await made.getByRole('link', { name: 'I have it' }).click();
   await made.waitFor({ state: 'detached' });
   assert.equal((await page.content()).includes(key), false, 'the key must not be shown again');
 
-  // The longest name, with an end.
+  // The longest name, and an expiry.
   await page.getByText('Say what it is for').click();
   await page.getByLabel('Last day').fill('2099-12-31');
   await fill('W'.repeat(40), ['accounts:write']);

@@ -1,4 +1,4 @@
-// An admin makes an account and a server, and shares the server; the new person finds it on a device.
+// An admin adds an account and a server, and shares the server. The new user finds it on a device.
 
 import { Device } from '../device.mjs';
 import { announced, assert, confirm, heading, open, press, scene, signedIn, story } from '../story.mjs';
@@ -51,7 +51,7 @@ await story(async (stage) => {
   assert.equal(await page.getByRole('button', { name: 'Take back the share of mia in Den' }).count(), 1);
   await stage.look(page, 'admin-shares');
 
-  // The new person signs in, and their device sees the server.
+  // The new user signs in, and their device sees the server.
   const hers = await signedIn(stage, mia);
   assert.equal(await hers.getByRole('link', { name: 'Admin', exact: true }).count(), 0);
   await hers.goto('/admin');
@@ -92,7 +92,7 @@ await story(async (stage) => {
   await heading(page, 'The log is whole');
   await stage.look(page, 'admin-verify');
 
-  // The share is taken back, and the account ends.
+  // The share and the account are removed.
   await tab('Servers');
   await page.getByRole('link', { name: 'Den', exact: true }).click();
   await press(page, 'Take back the share of mia');

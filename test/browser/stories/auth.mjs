@@ -1,4 +1,4 @@
-// A program opens the sign-in page with everything in the fragment, in each of the shapes that are about.
+// A program opens the sign-in page with all parameters in the fragment, in each form that programs use.
 
 import { Device } from '../device.mjs';
 import { assert, heading, press, scene, signIn, story } from '../story.mjs';
@@ -18,13 +18,13 @@ await story(async (stage) => {
     await heading(page, / is signed in as /);
     await program.signIn(scene.admin.username);
 
-    // Going back and saying yes once more gives nothing twice.
+    // Going back and confirming again has no further effect.
     await page.goBack();
     await heading(page, 'Not found');
     if (mark === '#?') await stage.look(page, 'auth-used-code');
   }
 
-  // A code with the client identifier of another program is nobody's.
+  // A code with another program's client identifier is unknown.
   const [program, other] = [new Device('Desk'), new Device('Thief')];
   await program.askPIN({ strong: true });
   other.pin = program.pin;

@@ -1,4 +1,4 @@
-// The phone is gone: a backup code signs in, once.
+// The phone is lost: a backup code signs in, once.
 
 import { turnOn } from '../authenticator.mjs';
 import { announced, heading, press, scene, signedIn, signIn, story } from '../story.mjs';

@@ -1,4 +1,4 @@
-// usher below a path, behind a proxy that takes the path away: links, forms, scripts and cookies stay below it.
+// usher below a path, behind a proxy that removes the path: links, forms, scripts and cookies stay below it.
 
 import { Device } from '../device.mjs';
 import { addPasskey, holdPasskeys } from '../passkeys.mjs';
@@ -12,7 +12,7 @@ await story(async (stage) => {
   const cookies = await page.context().cookies();
   assert.ok(cookies.length > 0 && cookies.every(({ path }) => path.startsWith('/usher')), JSON.stringify(cookies));
 
-  // A script asks for the challenge, and what it is refused stands on the page.
+  // A script requests the challenge, and the page shows the error.
   const phone = await holdPasskeys(page);
   stage.mayRefuse('/usher/account/passkeys/challenge');
   await addPasskey(page, 'My phone', 'wrong');
@@ -35,7 +35,7 @@ await story(async (stage) => {
   await heading(page, / is signed in as /);
   await television.signIn(scene.admin.username);
 
-  // A program's parameters are in the fragment: a script leads on to the page that takes them.
+  // A program's parameters are in the fragment: a script redirects to the page that reads them.
   const program = new Device('Desk');
   await program.askPIN({ strong: true });
   await page.goto(at(program.authPath('#?').replace('/auth', '/')));
@@ -50,7 +50,7 @@ await story(async (stage) => {
   await heading(page, 'Keys of the admin API');
   assert.equal(page.url(), at('/admin/keys'));
 
-  // Links that somebody else opens lead below the path, with their cookies.
+  // Links that other people open lead below the path, with their cookies.
   const link = async (button) => {
     await button.click();
     await heading(page, 'A link for');
@@ -91,7 +91,7 @@ await story(async (stage) => {
   const set = await hers.context().cookies();
   assert.ok(set.every((cookie) => cookie.path.startsWith('/usher')), JSON.stringify(set));
 
-  // The reference of the API, and the document that it is made from.
+  // The API reference, and the document that it is generated from.
   await page.goto(at('/docs'));
   await heading(page, 'API reference');
   const document = await page.getByRole('link', { name: 'the OpenAPI document' }).getAttribute('href');

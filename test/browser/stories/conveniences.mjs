@@ -1,11 +1,11 @@
-// What the script of the pages adds: all times are in the zone of whoever reads them, and a form that was sent is not sent again by
-// a second click.
+// What the pages' script adds: all times are in the visitor's time zone, and a second click does not submit a form
+// again.
 
 import { Device } from '../device.mjs';
 import { assert, heading, press, scene, signedIn, story } from '../story.mjs';
 
 await story(async (stage) => {
-  // In Kathmandu it is a quarter of an hour off every other zone. No page keeps a time in UTC, nor its name.
+  // Kathmandu's offset has a quarter of an hour. No page still has a time in UTC, or the name of that zone.
   const page = await signedIn(stage, scene.admin, { timezoneId: 'Asia/Kathmandu' });
   const television = new Device();
   await page.goto(`/auth?code=${await television.askPIN()}`);
@@ -28,7 +28,7 @@ await story(async (stage) => {
     assert.ok(shown.includes('times in Asia/Katmandu') || shown.includes('times in Asia/Kathmandu'), `${path} does not name the zone`);
   }
 
-  // A click on a button while its form is on its way.
+  // A click on a button while its form is being submitted.
   const tablet = new Device('Kitchen');
   await page.goto(`/auth?code=${await tablet.askPIN()}`);
   const sent = [];
@@ -42,13 +42,13 @@ await story(async (stage) => {
   assert.deepEqual(sent, ['/auth/consent']);
   await tablet.signIn(scene.admin.username);
 
-  // Whoever goes back to a form that was sent can send it again.
+  // A user who goes back to a submitted form can submit it again.
   await page.goto('/account/webhooks');
   await page.goBack();
   await press(page, 'Undo: sign it out again');
   await page.getByRole('status').filter({ hasText: 'The device is signed out.' }).waitFor();
   assert.equal((await tablet.call()).status, 401);
-  await page.goBack(); // to the page with the button, as the browser has kept it, or to what it is by now
+  await page.goBack(); // to the page with the button, from the browser's cache or reloaded
   if (await page.getByRole('button', { name: 'Undo: sign it out again' }).count()) await press(page, 'Undo: sign it out again');
   await heading(page, 'Not signed in');
   await stage.look(page, 'undone-twice');

@@ -1,5 +1,5 @@
-// A program was installed anew and appears twice: its owner makes one device of the two, and an admin finds tokens
-// and merges others.
+// A program was reinstalled and appears twice: its owner merges the two devices. An admin searches tokens and
+// merges the devices of another account.
 
 import { Device } from '../device.mjs';
 import { assert, confirm, heading, press, scene, signedIn, story } from '../story.mjs';

@@ -1,4 +1,5 @@
-// What is signed in: one device is signed out, then another browser, then everything but this browser.
+// Signed-in devices and browsers: one device is signed out, then another browser, then everything except this
+// browser.
 
 import { Device } from '../device.mjs';
 import { assert, confirm, heading, press, scene, signedIn, story } from '../story.mjs';

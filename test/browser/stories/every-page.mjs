@@ -1,16 +1,16 @@
-// Every page for a person who is signed in, with long names and full lists. On the narrowest phone it does not scroll
-// sideways, in English and in German, and most are shorter than 2,000 pixels. It can be read with letters twice as large, used with the
-// keyboard only, and used without JavaScript.
+// Every page for a signed-in user, with long names and full lists. On the narrowest phone, no page scrolls
+// sideways, in English or in German, and most are shorter than 2,000 pixels. Every page can be read with letters
+// twice as large, used with only the keyboard, and used without JavaScript.
 
 import { turnOn } from '../authenticator.mjs';
 import { Device } from '../device.mjs';
 import { addPasskey, holdPasskeys } from '../passkeys.mjs';
 import { assert, at, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
 
-const long = (text) => text.padEnd(44, 'm'); // without a place to break it
+const long = (text) => text.padEnd(44, 'm'); // without a place for a line break
 const mia = { username: long('mia-'), password: 'the password of mia' };
 
-// link signs a device in with the token of another one, as programs do.
+// link signs a device in with another device's token, like programs do.
 async function link(device, by) {
   const answer = await fetch(`${scene.url}/api/v2/pins/link`, {
     method: 'PUT', headers: { ...by.headers, 'X-Plex-Token': by.token }, body: new URLSearchParams({ code: await device.askPIN() }),
@@ -18,7 +18,7 @@ async function link(device, by) {
   assert.equal(answer.status, 204);
 }
 
-// fill signs many devices of an account in, each of another program.
+// fill signs in many devices of an account, each with a different program.
 async function fill(page, person) {
   const first = new Device(`First of ${person.username}`);
   await page.goto(`/auth?code=${await first.askPIN()}`);
@@ -32,7 +32,7 @@ async function fill(page, person) {
   }
 }
 
-// germanIn signs somebody in who prefers German.
+// germanIn signs in a user who prefers German.
 async function germanIn(stage) {
   const page = await stage.open({ locale: 'de-DE' });
   await page.goto('/auth');
@@ -43,7 +43,7 @@ async function germanIn(stage) {
   return page;
 }
 
-// width and height are those of a page, and how much of it is beyond the right edge.
+// width and height are the size of a page, and how much of it is beyond the right edge.
 function size(page) {
   return page.evaluate(() => ({
     height: document.documentElement.scrollHeight,
@@ -51,15 +51,15 @@ function size(page) {
   }));
 }
 
-// tabThrough presses Tab from the top of a page to its end. It returns what is wrong: what shows no focus, is out of order, or is
-// not reached.
+// tabThrough presses Tab from the top of a page to its end. It returns the elements that show no focus, are out of
+// order, or are not reached.
 async function tabThrough(page) {
   const wrong = [];
   const all = await page.evaluate(() => {
     const list = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
       .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.disabled);
     list.forEach((e, i) => { e.dataset.place = i; });
-    document.body.tabIndex = -1; // where Tab begins
+    document.body.tabIndex = -1; // Tab begins here
     document.body.focus();
     return list.length;
   });
@@ -84,7 +84,8 @@ async function tabThrough(page) {
   return wrong;
 }
 
-// dead is what a page without JavaScript shows and cannot do: buttons of scripts, and forms that nothing sends.
+// dead returns what a page without JavaScript shows but cannot do: buttons for scripts, and forms that nothing
+// submits.
 function dead(page) {
   return page.evaluate(() => [
     ...[...document.querySelectorAll('button[type=button]')].filter((e) => e.checkVisibility()).map((e) => e.outerHTML),
@@ -94,7 +95,7 @@ function dead(page) {
 }
 
 await story(async (stage) => {
-  // Accounts, servers, shares, invitations, keys and origins: more than a page of each.
+  // Accounts, servers, shares, invitations, keys and origins: more than one page of each.
   const add = (name, ...flags) => usher(['account', 'add', name, '--password-stdin', ...flags], `${mia.password}\n`);
   add(mia.username, '--admin', '--email', `${long('mia')}@example.org`);
   for (let i = 0; i < 13; i++) add(long(`user${i}-`), '--email', `user${i}@example.org`);
@@ -144,7 +145,7 @@ await story(async (stage) => {
     '/admin/providers', '/admin/tokens', '/admin/origins', '/admin/keys', '/admin/audit', '/admin/audit/verify', '/admin/accounts/admin-factor', '/link',
     '/account/devices?search=olga',
   ];
-  // With names as long as these, these pages are longer than 2,000 pixels.
+  // With names of this length, these pages are longer than 2,000 pixels.
   const longer = [
     '/account/notices', '/account/family', '/admin', '/admin?span=week', '/admin/accounts?search=u', account, `${account}/devices`,
     '/admin/invitations', '/admin/servers/', '/admin/shares', '/admin/keys', '/admin/audit',
@@ -183,7 +184,7 @@ async function narrow(page) {
   return wide > 0 ? [`it is ${wide} pixels too wide`] : [];
 }
 
-// enlarge makes the letters twice as large, as a person's setting of the browser does. Everything else keeps its size.
+// enlarge makes letters twice as large, like the setting of a browser. Everything else keeps its size.
 async function enlarge(page) {
   const session = await page.context().newCDPSession(page);
   await session.send('Page.setFontSizes', { fontSizes: { standard: 32, fixed: 26 } });

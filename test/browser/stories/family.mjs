@@ -1,4 +1,4 @@
-// A parent adds two children to the home, and the television in the living room asks who is watching.
+// A parent adds two children to the home. The television in the living room asks who is watching.
 
 import { Device } from '../device.mjs';
 import { announced, assert, confirm, heading, press, scene, signedIn, story, typeCode } from '../story.mjs';
@@ -36,7 +36,7 @@ await story(async (stage) => {
   await done('The PIN is set.');
   await stage.look(page, 'family');
 
-  // The television shows a code, and somebody chooses with the keys alone.
+  // The television shows a code, and a user chooses with only the keyboard.
   const television = new Device('Living room');
   const code = await television.askPIN();
   await page.goto('/link');
@@ -61,7 +61,7 @@ await story(async (stage) => {
   const account = await (await television.call()).json();
   assert.deepEqual([account.title, account.restricted, account.home], ['Ida', true, true]);
 
-  // Ida is removed, and the television is signed out.
+  // Ida is removed, and so the television is signed out.
   await page.goto('/account/family');
   await page.getByText('Change', { exact: true }).first().click();
   await press(page, 'Remove Ida');

@@ -1,4 +1,5 @@
-// Back to the program: by itself to an origin that an admin allowed, anywhere else once the person has seen where to.
+// Back to the program: automatically to an origin that an admin allowed, and to other addresses after the user has
+// seen the address.
 
 import { Device } from '../device.mjs';
 import { elsewhere } from '../elsewhere.mjs';
@@ -21,7 +22,8 @@ await story(async (stage) => {
   assert.deepEqual(program.paths, ['/return?state=1&x=%2F'], 'it must be told nothing else');
   await device.signIn(scene.admin.username);
 
-  // Attack: a forward URL of a site that wants to look like the program. The page stays, and shows all of it.
+  // Attack: the forward URL of a site that imitates the program. The page does not redirect, and shows the whole
+  // URL.
   const unknown = await elsewhere('<h1>Type your password</h1>');
   const target = `${unknown.origin}/usher.example.com/sign-in?${'long='.repeat(30)}`;
   const reader = await signedIn(stage);

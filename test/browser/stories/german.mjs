@@ -1,5 +1,5 @@
-// A browser that prefers German gets the pages in German, and no page is wider for it. A device is allowed, and that is
-// undone.
+// A browser that prefers German gets the pages in German, and no page is wider because of it. A device is allowed,
+// and then undone.
 
 import { Device } from '../device.mjs';
 import { announced, assert, heading, press, scene, story } from '../story.mjs';

@@ -1,5 +1,5 @@
-// Attack: somebody who knows the password guesses at the codes. They are locked, the owner gets in on a browser that
-// signed in before, and is told.
+// Attack: an attacker who knows the password guesses codes. The attacker is locked out. The owner can sign in with
+// a browser that signed in before, and is notified.
 
 import { totp } from '../authenticator.mjs';
 import { announced, assert, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';

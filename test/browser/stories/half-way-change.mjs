@@ -1,5 +1,5 @@
-// Attack: someone who knows the password waits at the second step. A change of the password or of the second factor
-// makes what they have reached void at once.
+// Attack: an attacker who knows the password waits at the second step. A change of the password or of the second
+// factor invalidates their session immediately.
 
 import { turnOn } from '../authenticator.mjs';
 import { announced, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
@@ -18,7 +18,7 @@ await story(async (stage) => {
     return thief;
   };
 
-  // sentBack sends a code that is valid, and sees the sign-in page.
+  // sentBack submits a valid code, and expects the sign-in page.
   const sentBack = async (thief) => {
     await thief.getByLabel('Verification code').fill(codes[0]);
     await press(thief, 'Continue');
@@ -58,7 +58,7 @@ await story(async (stage) => {
   await page.getByRole('status').filter({ hasText: 'The second factor is off.' }).waitFor();
   await sentBack(thief);
 
-  // The first browser is signed in as before.
+  // The first browser is still signed in.
   await page.goto('/account');
   await heading(page, scene.admin.username);
 });

@@ -1,4 +1,4 @@
-// Attack: a device calls itself something that is HTML, or that is long enough to push what matters off the page.
+// Attack: the name of a device is HTML, or long enough to push important text off the page.
 
 import { Device } from '../device.mjs';
 import { assert, heading, press, scene, signedIn, story } from '../story.mjs';

@@ -1,4 +1,5 @@
-// Somebody is invited, opens the link on a phone, and has an account with a password; somebody else, with a passkey.
+// An invited person opens the link on a phone, and creates an account with a password. Another one creates an
+// account with a passkey.
 
 import { holdPasskeys } from '../passkeys.mjs';
 import { announced, assert, confirm, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';

@@ -1,9 +1,10 @@
-// Signing in and linking a device without a mouse, and always seeing where one is.
+// Signing in and linking a device without a mouse. The focus is always visible.
 
 import { Device } from '../device.mjs';
 import { assert, heading, scene, story, typeCode } from '../story.mjs';
 
-// tabTo presses Tab until a button or a link with a name has the focus. Whatever has it on the way must show that.
+// tabTo presses Tab until a button or a link with a name has the focus. Every element on the way must show the
+// focus.
 async function tabTo(page, name) {
   for (let i = 0; i < 20; i++) {
     await page.keyboard.press('Tab');
@@ -31,14 +32,14 @@ await story(async (stage) => {
   await tabTo(page, 'A device shows a code');
   await page.keyboard.press('Enter');
   await heading(page, 'Sign in');
-  await page.locator('#auth-sign-in-login:focus').waitFor(); // it has the focus by itself
+  await page.locator('#auth-sign-in-login:focus').waitFor(); // it has the focus from the start
   await page.keyboard.type(scene.admin.username);
   await page.keyboard.press('Tab');
   await page.keyboard.type(scene.admin.password);
   await page.keyboard.press('Enter');
   await heading(page, 'Link a device');
   await typeCode(page, `${code[0]}${code[1]}X`);
-  await page.keyboard.press('Backspace'); // empties nothing yet: the focus is on the fourth box, so it goes back
+  await page.keyboard.press('Backspace'); // the focus is in the fourth box, which is empty, so it moves back
   await page.keyboard.type(code[2] + code[3]);
   await page.keyboard.press('Enter');
   await heading(page, '“Shelf for TV” wants to sign in');

@@ -1,4 +1,4 @@
-// Linking in a browser that runs no script, and with the address that is in the QR code.
+// Linking a device in a browser without JavaScript, also with the address in the QR code.
 
 import { Device } from '../device.mjs';
 import { heading, press, scene, signIn, story } from '../story.mjs';
@@ -26,7 +26,7 @@ await story(async (stage) => {
   await heading(page, / is signed in as /);
   await tablet.signIn(scene.admin.username);
 
-  // A program that opens the sign-in page with a plain query needs no script either.
+  // A program that opens the sign-in page with a plain query does not need JavaScript either.
   const laptop = new Device('Desk');
   await laptop.askPIN({ strong: true });
   await page.goto(laptop.authPath('?'));

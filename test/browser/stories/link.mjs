@@ -1,4 +1,5 @@
-// A television shows four characters, and a phone links it: by typing them, by pasting them, and with a code of nobody.
+// A television shows four characters, and a phone links it: by typing them and by pasting them. An unknown code is
+// rejected.
 
 import { Device } from '../device.mjs';
 import { announced, assert, heading, press, scene, signedIn, story, typeCode } from '../story.mjs';
@@ -12,7 +13,7 @@ await story(async (stage) => {
   await page.getByRole('link', { name: 'Link a device', exact: true }).click();
   await heading(page, 'Link a device');
   await stage.look(page, 'link');
-  await typeCode(page, code.toLowerCase()); // the first box has the focus, and each goes on to the next
+  await typeCode(page, code.toLowerCase()); // the first box has the focus, and each moves it to the next
   await stage.look(page, 'link-filled');
   await press(page, 'Continue');
   await heading(page, '“Shelf for TV” wants to sign in');
@@ -40,7 +41,7 @@ await story(async (stage) => {
   await heading(page, / is signed in as /);
   await tablet.signIn(username);
 
-  // A code of nobody, and one that was used.
+  // An unknown code, and a used one.
   for (const wrong of ['AEUO', code]) {
     await page.goto('/link');
     await typeCode(page, wrong);

@@ -1,4 +1,5 @@
-// An admin helps somebody who has lost the phone with their second factor: by a link, and without seeing the new key.
+// An admin helps a user who has lost the phone with their second factor: with a link, and without seeing the new
+// key.
 
 import { turnOn } from '../authenticator.mjs';
 import { announced, assert, heading, open, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
@@ -7,7 +8,7 @@ const mia = { username: 'mia', password: 'the password of mia' };
 
 await story(async (stage) => {
   usher(['account', 'add', mia.username, '--password-stdin'], `${mia.password}\n`);
-  usher(['account', 'totp', mia.username, '--yes']); // on a phone that is lost
+  usher(['account', 'totp', mia.username, '--yes']); // on the lost phone
   const page = await signedIn(stage);
   await page.goto('/admin/accounts');
   await page.getByRole('link', { name: 'mia' }).click();

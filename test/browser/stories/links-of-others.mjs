@@ -1,5 +1,5 @@
-// Attack: another site opens links with wrong codes, in the query and in the fragment, so that the person's own have to
-// wait. A code of four characters in such a link is looked up when the person goes on, and not before.
+// Attack: another site opens links with wrong codes, in the query and in the fragment, so that the user's own
+// attempts are rate-limited. A four-character code in such a link is checked only when the user continues.
 
 import { Device } from '../device.mjs';
 import { elsewhere } from '../elsewhere.mjs';
@@ -23,7 +23,7 @@ await story(async (stage) => {
   await press(page, 'Continue');
   await heading(page, '“Shelf for TV” wants to sign in');
 
-  // A link that the person meant to follow leads on.
+  // A link that the user wanted to follow continues.
   await page.goto(site.origin);
   await page.getByRole('link', { name: 'Prize 2' }).click();
   await heading(page, 'Link a device');

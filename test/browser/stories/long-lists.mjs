@@ -1,10 +1,10 @@
-// Many devices and many accounts, with long names: no page is longer than a few screens of a phone, and a name that is
-// cut is shown whole on demand. What is looked for is found.
+// Many devices and accounts with long names: no page is longer than a few screens of a phone, and a truncated name
+// is shown in full on demand. Searches find them.
 
 import { Device } from '../device.mjs';
 import { assert, heading, press, scene, signedIn, story, usher } from '../story.mjs';
 
-const long = (text) => text.padEnd(44, 'm'); // without a place to break it
+const long = (text) => text.padEnd(44, 'm'); // without a place for a line break
 
 // checkHeight makes sure that a page is less than 2,000 pixels high, on the narrowest phone.
 async function checkHeight(page, where) {
@@ -42,7 +42,7 @@ await story(async (stage) => {
   await checkHeight(page, 'devices');
   await stage.look(page, 'devices-many');
 
-  // The exact time is shown when the keyboard's focus is on it.
+  // The exact time is shown when it has the keyboard focus.
   const time = page.locator('.when').first();
   assert.ok((await time.locator('.exact').boundingBox()).width <= 1);
   await time.focus();

@@ -1,4 +1,4 @@
-// Somebody has lost the password, and the server can send e-mail: they come back without an admin.
+// A user has lost the password, and the server can send e-mails: they sign in again without an admin's help.
 
 import { openMailbox } from '../mailbox.mjs';
 import { assert, heading, press, scene, signIn, story } from '../story.mjs';

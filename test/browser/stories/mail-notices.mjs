@@ -1,5 +1,5 @@
-// Somebody signs in as olga in a browser that she does not know, and fails with many passwords before. She finds it on her
-// page, gets it by e-mail, and learns what to do.
+// Somebody signs in as olga in an unknown browser, after many wrong passwords. olga sees a notice on her page, gets
+// it by e-mail, and learns what to do.
 
 import { openMailbox } from '../mailbox.mjs';
 import { announced, assert, confirm, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
@@ -28,7 +28,7 @@ await story(async (stage) => {
   await page.getByText('by command line').waitFor();
   await stage.look(page, 'notices');
 
-  // The first e-mail is of the browser that olga signed in with; the others wait ten minutes.
+  // The first e-mail is about the browser that olga signed in with. The others are delayed by ten minutes.
   const message = await inbox.next();
   assert.match(message, /A new browser signed in/);
   assert.ok(message.includes(`${scene.url}/account/notices`), message);

@@ -1,5 +1,5 @@
-// Attacks: forward URLs that run a script or read like another host, and a "next" that leads away. None gets anywhere,
-// and no PIN is linked on the way.
+// Attacks: forward URLs that run a script or imitate another host, and a "next" that leads to another site. None
+// works, and no PIN is linked.
 
 import { Device } from '../device.mjs';
 import { assert, heading, scene, signedIn, signIn, story } from '../story.mjs';

@@ -1,4 +1,4 @@
-// Attacks from another site: a form that acts for the person who is signed in, and a frame around a page.
+// Attacks from another site: a form that acts as the signed-in user, and a frame around a page.
 
 import { elsewhere } from '../elsewhere.mjs';
 import { assert, heading, scene, signedIn, story } from '../story.mjs';

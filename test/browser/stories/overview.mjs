@@ -1,4 +1,4 @@
-// The overview tells an admin what to look at: warnings, and what programs asked for in vain.
+// The overview shows an admin warnings, and the unknown paths that programs requested.
 
 import { join } from 'node:path';
 import { turnOn } from '../authenticator.mjs';
@@ -14,7 +14,7 @@ await story(async (stage) => {
   await warning('There is no backup yet').waitFor();
   assert.equal(await missed.count(), 0);
 
-  // Programs ask for what usher does not have, and some put secrets into what they ask for.
+  // Programs request unknown paths, some of which contain secrets.
   const paths = [
     '/library/sections', '/library/sections', '/hubs/home/recentlyAdded?X-Plex-Token=abcdefghij',
     '/library/sections'.repeat(4), '/status/sessions'.repeat(20),
@@ -25,7 +25,7 @@ await story(async (stage) => {
   assert.equal((await page.content()).includes('abcdefghij'), false, 'a secret must not be shown');
   await stage.look(page, 'admin-overview-warnings');
 
-  // What was done about is not warned of any more.
+  // Resolved warnings disappear.
   usher(['backup', join(scene.data, 'backup.tar')]);
   await page.goto('/account/second-factor');
   await turnOn(page);

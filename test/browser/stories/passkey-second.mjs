@@ -1,4 +1,4 @@
-// A passkey as the second factor, in place of the six digits.
+// A passkey as the second factor, instead of the six digits.
 
 import { turnOn } from '../authenticator.mjs';
 import { addPasskey, holdPasskeys } from '../passkeys.mjs';
@@ -20,7 +20,7 @@ await story(async (stage) => {
   await press(page, 'Use a passkey');
   await heading(page, 'Link a device');
 
-  // It also stands for the code when the second factor is turned off, and when a passkey is added.
+  // It also replaces the code when the second factor is turned off, and when a passkey is added.
   await addPasskey(page, 'Again');
   await announced(page, 'This passkey was added already.');
   await page.getByText('Turn it off', { exact: true }).click();
@@ -32,7 +32,7 @@ await story(async (stage) => {
   await page.goto('/account/second-factor');
   await turnOn(page);
 
-  // Without the phone, the password alone is not enough.
+  // Without the phone, the password is not enough.
   await press(page, 'Sign out');
   await heading(page, 'Sign in');
   await phone.forget();

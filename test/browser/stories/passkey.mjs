@@ -1,4 +1,4 @@
-// A passkey: made, used in place of name and password, and removed.
+// A passkey is added, used instead of name and password, and removed.
 
 import { Device } from '../device.mjs';
 import { addPasskey, holdPasskeys } from '../passkeys.mjs';
@@ -27,7 +27,7 @@ await story(async (stage) => {
   await press(page, 'Sign in with a passkey');
   await heading(page, scene.admin.username);
 
-  // It leads on to what the page was opened for.
+  // After the sign-in, the browser is redirected to the page that it requested.
   await press(page, 'Sign out');
   await heading(page, 'Sign in');
   const program = new Device('Desk');
@@ -39,7 +39,7 @@ await story(async (stage) => {
   await heading(page, / is signed in as /);
   await program.signIn(scene.admin.username);
 
-  // Attack: somebody else has the phone, and it knows that the finger is not the owner's.
+  // Attack: a thief has the phone, which detects another finger.
   await press(page, 'Sign out');
   await heading(page, 'Sign in');
   await phone.setOwner(false);
@@ -62,7 +62,7 @@ await story(async (stage) => {
   await page.getByRole('status').waitFor();
   await page.getByText('My phone', { exact: true }).waitFor({ state: 'detached' });
 
-  // The phone still has it, but it opens nothing any more.
+  // The phone still has the passkey, but it no longer works.
   stage.mayRefuse('/auth/passkey');
   await press(page, 'Sign out');
   await heading(page, 'Sign in');

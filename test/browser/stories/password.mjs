@@ -1,4 +1,4 @@
-// Another password and another name; what is signed in stays so, unless the person wants it to end.
+// A new password and a new name. Signed-in devices stay signed in, unless the user wants to sign them out.
 
 import { Device } from '../device.mjs';
 import { announced, assert, heading, press, scene, signedIn, signIn, story } from '../story.mjs';

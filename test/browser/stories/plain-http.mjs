@@ -1,5 +1,5 @@
-// A server in the house, without TLS and under a name: browsers tell it less of where a form comes from, and passkeys are
-// out of reach. Everything else works.
+// A server at home, without TLS but with a name: browsers send it less about the origin of a form, and passkeys are
+// not available. Everything else works.
 
 import { assert, heading, houseName, press, scene, signIn, story } from '../story.mjs';
 

@@ -1,4 +1,4 @@
-// A web program gets the account only from the browser in which the person consented: it brings a proof.
+// A web program gets the token only from the browser in which the user consented: the browser brings a proof.
 
 import { Device } from '../device.mjs';
 import { elsewhere } from '../elsewhere.mjs';
@@ -12,13 +12,14 @@ await story(async (stage) => {
   const proofUrl = `${program.origin}/return?state=1&x=%2F`;
   const page = await signedIn(stage);
 
-  // Attack: the link that the program made, with another address in it.
+  // Attack: the program's link, with another address in it.
   await web.askPIN({ strong: true, proofUrl });
   await page.goto(web.authPath('#?', 'https://evil.example/'));
   await page.getByText('another address than the one that the program asked for').waitFor();
   await stage.look(page, 'other-forward');
 
-  // The page says whose account is given to whom. An origin that nobody allowed is shown before the browser goes there.
+  // The page shows which account the program gets, and which program. An origin that no admin allowed is shown
+  // before the browser is redirected there.
   await page.goto(web.authPath('#?', proofUrl));
   await heading(page, '“Shelf for TV” wants to sign in');
   await page.getByText(`${scene.admin.username} (${scene.admin.email})`, { exact: true }).waitFor();
@@ -38,11 +39,12 @@ await story(async (stage) => {
   assert.ok(await token(proof), 'the proof gives no token');
   assert.equal((await web.poll(proof)).status, 404, 'attack: the proof works twice');
 
-  // Going back does not lead to the program once more.
+  // Going back does not lead to the program again.
   await page.goBack();
   await heading(page, 'Not found');
 
-  // To an origin that an admin allowed, the browser goes on by itself, also from a link without the address.
+  // The browser is redirected automatically to an origin that an admin allowed, even from a link without the
+  // address.
   usher(['origin', 'add', program.origin]);
   await web.askPIN({ strong: true, proofUrl });
   await page.goto(web.authPath('#?'));

@@ -1,5 +1,5 @@
-// The pictures of the quick starts, one for each reader: they are copied from build/screenshots/quick-starts to
-// docs/pictures when a page has changed.
+// The pictures of the quick starts, one for each kind of reader. When a page has changed, copy them from
+// build/screenshots/quick-starts to docs/pictures.
 
 import { Device } from '../device.mjs';
 import { assert, heading, scene, signedIn, story } from '../story.mjs';
@@ -12,18 +12,18 @@ await story(async (stage) => {
     await page.screenshot({ path: `${scene.screenshots}/${name}.png` });
   };
 
-  // Who runs usher sees what to do next.
+  // An operator sees the next steps.
   await page.getByRole('heading', { name: 'Next steps' }).waitFor();
   assert.equal(await page.locator('ol.steps > li').count(), 5);
   await picture('household', 760);
 
-  // Who writes a program sees what its users are asked.
+  // A developer sees the consent page of a program's users.
   const television = new Device('Living room TV');
   await page.goto(`/auth?code=${await television.askPIN()}`);
   await heading(page, '“Shelf for TV” wants to sign in as olga');
   await picture('program', 900);
 
-  // Who tests a program sees every operation that it may call.
+  // A tester sees every operation of the API.
   await page.goto('/docs');
   await heading(page, 'API reference');
   const operation = page.locator('details.operation').filter({ hasText: '/api/v2/pins' }).first();

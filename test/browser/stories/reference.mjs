@@ -1,4 +1,4 @@
-// Anyone who writes a program reads about the API, also without JavaScript.
+// A developer reads the API reference, also without JavaScript.
 
 import { assert, heading, story } from '../story.mjs';
 
@@ -12,7 +12,8 @@ await story(async (stage) => {
   await operation.getByText('verificationCode').first().waitFor();
   await operation.locator('pre').first().waitFor({ state: 'attached' });
   await operation.getByText('Example').first().click();
-  // All operations look alike. A picture of the whole page takes longer than all other pages together.
+  // All operations look alike. A picture of the whole page would take longer than those of all other pages
+  // together.
   await page.evaluate(() => document.querySelectorAll('.operation:not(#signIn, #schema-Account)').forEach((other) => other.remove()));
   await stage.look(page, 'reference');
 

@@ -1,4 +1,4 @@
-// Somebody says no: the device is told so at its next poll.
+// A user denies access, and the device learns it with its next poll.
 
 import { Device } from '../device.mjs';
 import { assert, heading, press, signedIn, story } from '../story.mjs';
@@ -14,7 +14,7 @@ await story(async (stage) => {
   const answer = await device.poll();
   assert.equal(answer.status, 404);
   assert.equal((await answer.json()).errors[0].code, 1020);
-  // Nobody can say yes to it any more.
+  // The PIN can no longer be allowed.
   await page.goto(`/auth?code=${code}`);
   await heading(page, 'Not found');
 });

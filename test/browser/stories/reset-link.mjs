@@ -1,4 +1,4 @@
-// Somebody has lost the password and the phone. An admin makes a link, and they come back with it.
+// A user has lost the password and the phone. An admin creates a link, with which they sign in again.
 
 import { announced, assert, heading, open, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
 
@@ -13,7 +13,7 @@ await story(async (stage) => {
   await stage.look(old, 'sign-in-password-lost');
   await signIn(old, mia);
   await heading(old, 'mia');
-  usher(['account', 'totp', mia.username, '--yes']); // on a phone that is lost
+  usher(['account', 'totp', mia.username, '--yes']); // on the lost phone
 
   const page = await signedIn(stage);
   await page.goto('/admin/accounts');
@@ -41,7 +41,7 @@ await story(async (stage) => {
   await press(hers, 'Set the password');
   await heading(hers, 'mia', true); // not "Hello mia"
 
-  // Anyone who was signed in is signed out.
+  // Everyone who was signed in is signed out.
   await old.goto('/account');
   await heading(old, 'Sign in');
   await signIn(old, back);

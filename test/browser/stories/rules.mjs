@@ -1,5 +1,5 @@
-// olga lets mia sign in with passkeys only: her password is wrong from then on, and her passkey is not. When she has lost it,
-// a link gives her a new one. olga herself has to set up a second factor, and gets no further before she does.
+// olga lets mia sign in only with passkeys: her password stops working, and her passkey still works. When she has
+// lost it, a link creates a new one. olga herself must set up a second factor, and can do nothing else before.
 
 import { turnOn } from '../authenticator.mjs';
 import { addPasskey, holdPasskeys } from '../passkeys.mjs';
@@ -32,7 +32,7 @@ await story(async (stage) => {
   await confirm(page, 'Change the rules');
   await page.getByText('the password is off', { exact: true }).waitFor();
 
-  // mia is told, and her password is good for nothing any more.
+  // mia is notified, and her password no longer works.
   await hers.goto('/account/notices');
   await hers.getByText('The rules for how you sign in were changed').waitFor();
   await hers.goto('/account/security');
@@ -45,7 +45,7 @@ await story(async (stage) => {
   await press(hers, 'Sign in with a passkey');
   await heading(hers, 'mia');
 
-  // A form that takes the password asks her for the passkey instead.
+  // A form that needs the password asks her for the passkey instead.
   await hers.goto('/account/profile');
   await hers.getByLabel('Name', { exact: true }).fill('mira');
   await stage.look(hers, 'profile-by-passkey');
@@ -55,7 +55,7 @@ await story(async (stage) => {
   await press(hers, 'Use your passkey');
   await hers.getByRole('status').filter({ hasText: 'Saved.' }).waitFor();
 
-  // The phone is lost: a link of olga's makes another passkey.
+  // The phone is lost: a link from olga creates a new passkey.
   await open(page, 'How they sign in', 'Create a link for a user who cannot sign in');
   const form = page.locator('form', { has: page.getByText('What they have lost') });
   await form.getByLabel('Your own password').fill(scene.admin.password);
@@ -78,7 +78,7 @@ await story(async (stage) => {
   await press(hers, 'Sign in with a passkey');
   await announced(hers, 'This passkey was not accepted.');
 
-  // The grace of olga's is over: she gets no further than to a second factor.
+  // olga's grace period is over: she can only set up a second factor.
   usher(['account', 'admin-factor', 'required', '--within', '0s']);
   await page.goto('/admin');
   await heading(page, 'Turn on the second factor');

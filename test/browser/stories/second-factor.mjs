@@ -1,4 +1,4 @@
-// The second factor: turned on with an authenticator app, used, and turned off.
+// The second factor is turned on with an authenticator app, used, and turned off.
 
 import { readFileSync } from 'node:fs';
 import { keyOf, turnOn } from '../authenticator.mjs';
@@ -13,7 +13,7 @@ await story(async (stage) => {
   await heading(page, 'Turn on the second factor');
   await stage.look(page, 'factor');
 
-  // A wrong code turns nothing on, and the key stays the one that the app has by now.
+  // A wrong code does not turn it on, and the key stays the same as in the app.
   const key = await keyOf(page);
   await page.getByLabel('Six digits').fill('000000');
   await page.getByLabel('Your password').fill(scene.admin.password);
@@ -37,7 +37,7 @@ await story(async (stage) => {
   await page.getByText('On, 10 backup codes are left.').waitFor();
   await stage.look(page, 'account-with-factor');
 
-  // Half-way in is not in.
+  // After the first step, the user is not signed in.
   await press(page, 'Sign out');
   await page.goto('/account');
   await signIn(page);
@@ -54,7 +54,7 @@ await story(async (stage) => {
   await press(page, 'Continue');
   await announced(page, 'The code is not right, or was used before.');
   await stage.look(page, 'code-wrong');
-  await page.getByLabel('Verification code').fill(`${next.slice(0, 3)} ${next.slice(3)}`); // as apps show it
+  await page.getByLabel('Verification code').fill(`${next.slice(0, 3)} ${next.slice(3)}`); // in the format of apps
   await press(page, 'Continue');
   await heading(page, '“Shelf for TV” wants to sign in');
   await page.goto('/account/security');
@@ -66,7 +66,7 @@ await story(async (stage) => {
   await announced(page, 'This requires a code of your second factor, or a passkey');
   await stage.look(page, 'account-factor-without-code');
 
-  // Another phone takes its place, with a code of the one before.
+  // Another phone replaces it, with a code from the first one.
   await page.getByRole('link', { name: 'Set it up anew' }).click();
   await heading(page, 'Turn on the second factor');
   await page.getByLabel('A code of your present second factor').fill(codes[0]);

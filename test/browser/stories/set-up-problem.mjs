@@ -1,4 +1,4 @@
-// Set-up with all that can go wrong: no link, a guessed one, and a name that cannot be.
+// Set-up with everything that can go wrong: no link, a guessed link, and an invalid name.
 
 import { assert, heading, press, scene, story } from '../story.mjs';
 
@@ -26,7 +26,7 @@ await story(async (stage) => {
   assert.equal(await page.getByLabel('E-mail').inputValue(), 'mia@example.com', 'what was typed must be kept');
   await stage.look(page, 'set-up-problem');
 
-  // Two browsers have the link open: the slower one makes no second account.
+  // Two browsers have opened the link: the slower one does not create a second account.
   const slower = await stage.open();
   await slower.goto(scene.setUpLink);
   await page.getByLabel('Name').fill('mia');

@@ -1,4 +1,4 @@
-// Signing in: a wrong password first, then the right one, then out again.
+// Signing in, with a wrong password first and then with the right one, and signing out.
 
 import { announced, assert, heading, press, scene, signIn, story } from '../story.mjs';
 
@@ -27,12 +27,12 @@ await story(async (stage) => {
   await heading(page, 'Sign in');
   await page.goto('/account');
   await heading(page, 'Sign in');
-  // Anyone who has kept the cookie is not signed in with it.
+  // A copy of the cookie no longer works.
   await page.context().addCookies([cookie]);
   await page.goto('/account');
   await heading(page, 'Sign in');
 
-  // A page that needs somebody comes back after signing in.
+  // A page that needs a sign-in is shown after signing in.
   await page.goto('/account/second-factor');
   await signIn(page);
   await heading(page, 'Turn on the second factor');

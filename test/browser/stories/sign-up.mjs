@@ -1,4 +1,4 @@
-// Signing up, where the server allows it: a name that is taken first, then another.
+// Signing up, if the server allows it: with a name that is taken, and then with another one.
 
 import { announced, assert, heading, press, scene, story } from '../story.mjs';
 

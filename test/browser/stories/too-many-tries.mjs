@@ -1,4 +1,4 @@
-// Somebody guesses: after ten wrong passwords even the right one waits.
+// Attack: guessing a password. After ten wrong passwords, even the right one must wait.
 
 import { announced, scene, signIn, story } from '../story.mjs';
 

@@ -1,4 +1,4 @@
-// The watch itself: what fails a story when usher's pages do it is noticed on a page that does all of it.
+// The stage itself: everything that makes a story fail is detected on a page that does all of it.
 
 import { elsewhere } from '../elsewhere.mjs';
 import { assert, Stage, story } from '../story.mjs';
@@ -16,7 +16,7 @@ await story(async ({ browser }) => {
 
   await page.goto('/auth');
   assert.equal(stage.faults.length, 2, String(stage.faults));
-  await page.evaluate(() => { // each of these a policy must stop
+  await page.evaluate(() => { // a policy must block each of these
     const script = document.createElement('script');
     script.textContent = 'document.title = "changed"';
     document.body.append(script);

@@ -1,4 +1,4 @@
-// Somebody adds the address of a receiver, takes the secret that signs its requests, and replaces it.
+// A user adds the address of a receiver, copies the secret that signs its requests, and replaces the secret.
 
 import { announced, assert, confirm, heading, press, signedIn, story } from '../story.mjs';
 
@@ -24,7 +24,7 @@ await story(async (stage) => {
   await page.getByRole('status').filter({ hasText: 'The address is removed.' }).waitFor();
   assert.equal(await page.getByText('https://example.org/hook', { exact: true }).count(), 0);
 
-  // The secret takes the password, and is shown only when it is asked for.
+  // Showing the secret requires the password, and it is shown only on request.
   const secret = page.getByRole('region', { name: 'The secret' });
   await press(page, 'Show the secret');
   await heading(page, 'Show the secret of your webhooks?');
@@ -44,7 +44,7 @@ await story(async (stage) => {
   await confirm(page, 'Replace the secret');
   assert.notEqual(await secret.locator('code.link').innerText(), first);
 
-  // She would learn of it if it was somebody else.
+  // If somebody else did this, she would get the notice.
   await page.goto('/account/notices');
   await page.getByText('The secret of your webhooks was shown').first().waitFor();
   await page.getByText('A webhook was added').first().waitFor();

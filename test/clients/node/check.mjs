@@ -1,15 +1,16 @@
-// What every Node script here shares: reading the scene, reporting one operation a line, and the checks that are the same
-// for each client.
+// Code that all Node scripts share: reading the scene, reporting one operation per line, and the checks that are
+// the same for each client.
 //
-// A script is called as `node run.mjs scene.json`. The scene names the server and the people the test has made there:
+// Run a script with `node run.mjs scene.json`. The scene names the server, and the accounts that the test has
+// created there:
 //
 //   slug                               the name of the client's folder
 //   url, machineId                     the server under test
-//   admin, plain, second               people: username, email, password; second has the secret of its second factor as well
-//   server, provider                   sources: id, name and the connections they were added with
+//   admin, plain, second               accounts: username, email, password; second also has the secret of its factor
+//   server, provider                   sources: id, name and their connections
 //
-// Each operation becomes one line of JSON on standard output, which the Go test reads. Everything else that a script
-// wants to say goes to standard error.
+// Each operation becomes one line of JSON on standard output, which the Go test reads. All other output goes to
+// standard error.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -20,7 +21,7 @@ export { assert };
 export const scene = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 Object.defineProperty(scene.second, 'code', { get: () => totp(scene.second.secret) });
 
-// totp computes the code of a second factor as RFC 6238 has it: six digits every 30 seconds.
+// totp computes the code of a second factor according to RFC 6238: six digits every 30 seconds.
 function totp(secret) {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
   const bits = [...secret.replace(/=+$/, '')].map((c) => letters.indexOf(c).toString(2).padStart(5, '0')).join('');
@@ -32,11 +33,11 @@ function totp(secret) {
   return String(number % 1_000_000).padStart(6, '0');
 }
 
-// clientIdentifier is what a client that lets its user choose calls itself.
+// clientIdentifier is the identifier of a client that lets its user choose one.
 export const clientIdentifier = `usher-clients-${scene.slug}`;
 
-// reporter returns a function that runs one operation and prints how it went. The version is read from the installed
-// package, so that the table says what really ran.
+// reporter returns a function that runs one operation, and prints the result. The version is read from the
+// installed package, so that the table has the version that ran.
 export function reporter(client, scriptUrl) {
   const manifest = new URL(`./node_modules/${client}/package.json`, scriptUrl);
   const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
@@ -54,7 +55,7 @@ export function reporter(client, scriptUrl) {
   };
 }
 
-// refused waits for a call that must fail and returns its error, which must be of the given class.
+// refused waits for a call that must fail, and returns its error, which must have the given class.
 export async function refused(call, ErrorClass) {
   let answer;
   try {
@@ -69,7 +70,7 @@ export async function refused(call, ErrorClass) {
   assert.fail(`it was accepted: ${JSON.stringify(answer)?.slice(0, 200)}`);
 }
 
-// checkAccount checks an account object against the person it must describe.
+// checkAccount checks an account object against the person that it must describe.
 export function checkAccount(account, person) {
   assert.equal(account.username, person.username);
   assert.equal(account.email, person.email);
@@ -78,17 +79,17 @@ export function checkAccount(account, person) {
   assert.ok(account.uuid?.length > 0, 'uuid is empty');
 }
 
-// checkAccessToken checks that a token looks like one a sign-in gives: 20 letters and digits.
+// checkAccessToken checks that a token has the format of one from a sign-in: 20 letters and digits.
 export function checkAccessToken(token) {
   assert.match(token ?? '', /^[0-9A-Za-z]{20}$/);
 }
 
-// checkTransientToken checks that a token looks like one that /security/token gives.
+// checkTransientToken checks that a token has the format of one from /security/token.
 export function checkTransientToken(token) {
   assert.match(token ?? '', /^transient-./);
 }
 
-// checkSource checks the answer about a source: what it is called, and every connection it was added with.
+// checkSource checks the answer about a source: its name, and all its connections.
 export function checkSource(device, source) {
   assert.equal(device.clientIdentifier, source.id);
   assert.equal(device.name, source.name);
@@ -96,15 +97,15 @@ export function checkSource(device, source) {
   checkConnections(device.Connection ?? device.connection, source.connections);
 }
 
-// checkConnections checks that a list of connections holds the wanted ones and no others, in any order.
+// checkConnections checks that a list has the wanted connections and no others, in any order.
 export function checkConnections(got, want) {
   const seen = got.map(({ protocol, address, port, uri, local }) => ({ protocol, address, port, uri, local }));
   const byUri = (a, b) => (a.uri < b.uri ? -1 : 1);
   assert.deepEqual(seen.sort(byUri), [...want].sort(byUri));
 }
 
-// checkAdminResources checks what the admin is shown: the server itself, reachable at the address it was started on,
-// and the server that was added. It returns the entry of the server itself, to connect to.
+// checkAdminResources checks the admin's list: the server itself, reachable at its address, and the server that was
+// added. It returns the entry of the server itself, to connect to.
 export function checkAdminResources(resources) {
   const self = resources.find((r) => r.clientIdentifier === scene.machineId);
   assert.ok(self, `the server itself is not among ${resources.map((r) => r.name)}`);
@@ -120,7 +121,7 @@ export function checkAdminResources(resources) {
   return self;
 }
 
-// checkSharedResources checks what the plain user is shown: the shared server, not as its owner, with a token of its own.
+// checkSharedResources checks the plain user's list: the shared server, not as its owner, with its own token.
 export function checkSharedResources(resources, ...tokens) {
   const shared = resources.find((r) => r.clientIdentifier === scene.server.id);
   assert.ok(shared, `the shared server is not among ${resources.map((r) => r.name)}`);
@@ -129,7 +130,7 @@ export function checkSharedResources(resources, ...tokens) {
   assert.ok(!tokens.includes(shared.accessToken), 'the token of the shared server is an account token');
 }
 
-// signInByHand gets a token without the client, for clients that have no sign-in of their own.
+// signInByHand gets a token without the client, for clients that cannot sign in.
 export async function signInByHand(person) {
   const response = await fetch(`${scene.url}/api/v2/users/signin`, {
     method: 'POST',
@@ -140,8 +141,8 @@ export async function signInByHand(person) {
   return (await response.json()).authToken;
 }
 
-// linkByHand does what the page does that a person types a code into: it gives the device that waits under it a token
-// of the account that the other token acts for.
+// linkByHand does the same as the page for codes: it links a PIN, so that the waiting device gets a token for the
+// account of the given token.
 export async function linkByHand(code, token) {
   const response = await fetch(`${scene.url}/api/v2/pins/link`, {
     method: 'PUT',

@@ -1,5 +1,5 @@
-// The operations of @lukehagar/plexjs up to 0.40, which sign in. The versions name the same things but take their
-// arguments in different ways, so each folder passes an `sdk` that says how its version is called:
+// The operations of @lukehagar/plexjs up to 0.40, which can sign in. The versions have the same operations with
+// different arguments, so each folder passes an `sdk` with functions that call its version:
 //
 //   signIn(person, code, id)      postUsersSignInData; id is the client identifier if it is not the usual one
 //   tokenDetails(token, options)  getTokenDetails; options are those of one request
@@ -8,12 +8,12 @@
 //   resources(token)              getServerResources
 //   serverInfo(url, token)        getServerCapabilities
 //   startPin(strong)              getPin
-//   newPinStatus                  the one status that it takes there; absent: 201
+//   newPinStatus                  the only status that it accepts there; if absent, 201
 //   pollPin(id)                   getTokenByPinId
 //   errors                        the module of error classes
 //
-// transientToken and source resolve to the body that was answered: these versions throw it away, so that a program
-// which wants the token reads it with a hook on the SDK's HTTP client, as bodyReader does.
+// transientToken and source resolve to the body of the answer. These versions discard it, so a program that needs
+// the token reads it with a hook on the SDK's HTTP client, like bodyReader.
 
 import {
   assert,
@@ -41,7 +41,7 @@ export function bodyReader(HTTPClient) {
 
 export async function runPlexjs(operation, sdk) {
   const { errors } = sdk;
-  // getTokenDetails sends no client identifier unless it is told to, in every one of these versions.
+  // In all of these versions, getTokenDetails sends no client identifier by default.
   const identified = { fetchOptions: { headers: { 'X-Plex-Client-Identifier': clientIdentifier } } };
   let admin, plain, transient, self;
 
@@ -86,7 +86,7 @@ export async function runPlexjs(operation, sdk) {
   });
 
   await operation('no client identifier', async () => {
-    // A token is enough to say whose it is; without one, a sign-in must say which device it is for.
+    // A token is enough to identify the account. A sign-in without one must identify the device.
     checkAccount((await sdk.tokenDetails(admin.authToken)).userPlexAccount, scene.admin);
     const refusal = await refused(sdk.signIn(scene.plain, undefined, ''), errors.PostUsersSignInDataBadRequest);
     checkErrors(refusal, 400, 1000);
@@ -162,7 +162,7 @@ export async function runPlexjs(operation, sdk) {
   await runPins(operation, sdk, plain.authToken);
 }
 
-// runPins does the operations of PIN sign-in.
+// runPins runs the operations of PIN sign-in.
 async function runPins(operation, sdk, token) {
   for (const [name, strong, shape, seconds] of [
     ['PIN of four characters', false, /^[A-Z0-9]{4}$/, 900],
@@ -194,7 +194,7 @@ async function runPins(operation, sdk, token) {
   });
 }
 
-// checkErrors checks the typed error of the account plane: its first entry holds the code and repeats the status.
+// checkErrors checks the typed error of the account plane: its first entry has the code and repeats the status.
 function checkErrors(error, status, code) {
   assert.equal(error.errors[0].code, code);
   assert.equal(error.errors[0].status, status);

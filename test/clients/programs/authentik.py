@@ -1,8 +1,8 @@
-"""The calls that authentik makes about accounts: those of its page in the browser, and those of its Plex source
-(authentik/sources/plex), which have the token and the client identifier in the query, and what it reads of the answers. It
+"""The calls of authentik about accounts: those of its page in the browser, and those of its Plex source
+(authentik/sources/plex), which have the token and the client identifier in the query, and the fields that it reads. It
 runs in usher exec.
 
-Every call becomes a line: what was called, a tab, and what was read.
+Every call becomes a line: the call, a tab, and the fields.
 """
 
 import os
@@ -87,7 +87,7 @@ def _():
     def servers(name):
         return {r["clientIdentifier"]: (r["name"], r["owned"]) for r in get("/api/v2/resources", TOKENS[name]) if r["provides"] == "server"}
 
-    # An owner chooses among the own servers; who reaches an allowed one may sign in.
+    # An owner chooses among their own servers; users who can reach an allowed one may sign in.
     equal(servers("mia")[ATTIC], ("Attic", True))
     equal(servers("noa")[ATTIC], ("Attic", False))
     equal(servers("zoe")[ATTIC], ("Attic", False))

@@ -1,4 +1,4 @@
-"""What the programs ask of usher exec itself: that somebody allows a sign-in."""
+"""Requests to the control API of usher exec: a user allows a sign-in."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import urllib.request
 
 
 def approve(code, account):
-    """Allow the sign-in with a PIN as the person would on the page."""
+    """Allow the sign-in with a PIN like a user does on the page."""
     request = urllib.request.Request(
         f"{os.environ['USHER_CONTROL']}/pins/{code}/approve",
         method="POST",

@@ -1,7 +1,7 @@
-"""The calls that Home Assistant makes about accounts: with the package plexauth, which has the X-Plex-* in the form, and with
-PlexAPI, and what it reads of the answers. It runs in usher exec.
+"""The calls of Home Assistant about accounts: with the package plexauth, which sends X-Plex-* in the form, and with
+PlexAPI; and the fields that it reads. It runs in usher exec.
 
-Every call becomes a line: what was called, a tab, and what was read.
+Every call becomes a line: the call, a tab, and the fields.
 """
 
 import asyncio

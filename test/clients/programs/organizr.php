@@ -1,9 +1,9 @@
 <?php
-// The calls that Organizr makes about accounts (its class and its plug-in for invitations), as its HTTP library forms them, with
-// what it reads of the answers. It runs in usher exec. Organizr reads XML with SimpleXML, which not every PHP has: attributes()
-// reads what is needed of it.
+// The calls of Organizr about accounts (its class and its plug-in for invitations), in the form of its HTTP
+// library, and the fields that it reads. It runs in usher exec. Organizr reads XML with SimpleXML, which not every
+// PHP has: attributes() reads the necessary part.
 //
-// Every call becomes a line: what was called, a tab, and what was read.
+// Every call becomes a line: the call, a tab, and the fields.
 
 $attic = getenv('USHER_SERVER_ATTIC_ID');
 $mia = getenv('USHER_ACCOUNT_MIA_TOKEN');
@@ -35,7 +35,7 @@ function succeed($method, $path, $headers = [], $body = null)
     return $answer;
 }
 
-// attributes returns those of all elements with a name, in their order.
+// attributes returns the attributes of all elements with a name, in order.
 function attributes($xml, $name)
 {
     preg_match_all('/<' . $name . '((?: [\w-]+="[^"]*")*) ?\/?>/', $xml, $elements);
@@ -65,7 +65,7 @@ function called($name, $read)
     echo "$name\t$read\n";
 }
 
-// A form, as people sign up and in to Organizr.
+// A form with which users sign up and in to Organizr.
 function form($path, $fields)
 {
     $headers = [
@@ -80,7 +80,7 @@ function sign_in($login, $password)
     return form('/users/sign_in.json', ['user[login]' => $login, 'user[password]' => $password]);
 }
 
-// Organizr takes an answer without errors for a new account, and shows the field and the message of each error.
+// Organizr treats an answer without errors as a new account, and shows the field and the message of each error.
 function sign_up($username, $email, $password)
 {
     [$status, $answer] = form('/api/v2/users', ['email' => $email, 'username' => $username, 'password' => $password]);
@@ -114,7 +114,7 @@ equal([$again['username'], $again['email'], $again['authToken'], $again['id']], 
 equal(request('GET', '/users/account.json', ['X-Plex-Token' => 'notATokenOfAnybody00'] + $token)[0], 422); // any error will do
 called('GET /users/account.json', 'user: id, username, email, authToken');
 
-// Whom the form lets in: those whom the server is shared with.
+// The users that the form admits: those that the server is shared with.
 $xml = succeed('GET', '/api/users', ['X-Plex-Token' => $mia]);
 $people = [];
 foreach (attributes($xml, 'User') as $person) {
@@ -150,7 +150,7 @@ $servers = array_column(attributes(succeed('GET', '/pms/servers', $headers), 'Se
 equal([$servers[$attic]['name'], $servers[$attic]['owned'], isset($servers[$attic]['address'])], ['Attic', '1', true]);
 called('GET /pms/servers', 'Server: name, address, machineIdentifier, owned');
 
-// Organizr takes 400 for an invitation that somebody has already, and any other error for a failure.
+// Organizr treats 400 as an invitation that exists already, and any other error as a failure.
 $json = $headers + ['Content-Type' => 'application/json'];
 function invite($who, $libraries)
 {

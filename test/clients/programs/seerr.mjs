@@ -1,6 +1,6 @@
-// The calls that Seerr and Overseerr make about accounts, as their server and their page in the browser form them, with
-// what they read of the answers. `node seerr.mjs FOLDER` runs in usher exec; FOLDER has the package xml2js, which Seerr
-// reads XML with. Every call becomes a line: what was called, a tab, and what was read.
+// The calls of Seerr and Overseerr about accounts, in the form of their server and of their page in the browser,
+// and the fields that they read. `node seerr.mjs FOLDER` runs in usher exec. FOLDER has the package xml2js, with
+// which Seerr reads XML. Every call becomes a line: the call, a tab, and the fields.
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -17,7 +17,7 @@ async function call (name, read, check) {
   console.log(`${name}\t${read}`)
 }
 
-// What Seerr's server sends to plex.tv.
+// Requests of Seerr's server to plex.tv.
 async function plexTV (token, path, headers = {}) {
   const res = await fetch(`https://plex.tv${path}`, { headers: { 'X-Plex-Token': token, Accept: 'application/json', ...headers } })
   const body = await res.text()
@@ -28,7 +28,7 @@ async function plexTV (token, path, headers = {}) {
 const json = async (...request) => JSON.parse(await plexTV(...request))
 const xml = async (...request) => parseStringPromise(await plexTV(...request))
 
-// The page in the browser.
+// Requests of the page in the browser.
 const browser = {
   Accept: 'application/json',
   'X-Plex-Product': 'Seerr',
@@ -44,7 +44,7 @@ const browser = {
 }
 const origin = 'https://seerr.example.org'
 
-// A browser asks first whether the page may send such headers, and shows it the answer only if it may.
+// A browser first asks whether the page may send such headers. The page gets the answer only if it may.
 async function fromPage (method, path) {
   const url = `https://plex.tv${path}`
   const names = Object.keys(browser).map(name => name.toLowerCase()).filter(name => name !== 'accept').sort()
@@ -114,8 +114,8 @@ await call('GET /api/users', 'User: id, title, username, email, thumb; Server: m
   assert.deepEqual(Object.keys(byName).sort(), ['Kid', 'noa', 'zoe'])
   assert.deepEqual([byName.noa.$.email, byName.noa.$.username, parseInt(byName.noa.$.id, 10)], ['noa@example.org', 'noa', user.id])
   assert.equal(byName.noa.$.thumb, user.thumb)
-  assert.equal(byName.Kid.$.email, '') // whom Seerr leaves out
-  // Who may sign in: those with whom the server is shared.
+  assert.equal(byName.Kid.$.email, '') // Seerr ignores this user
+  // The users that the server is shared with may sign in.
   for (const { Server } of users) assert.deepEqual(Server.map(s => s.$.machineIdentifier), [attic])
 })
 

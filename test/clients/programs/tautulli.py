@@ -1,7 +1,7 @@
-"""The calls that Tautulli makes about accounts (plexpy/plextv.py), with the headers of its HTTP handler and without an Accept of
-its own, and what it reads of the answers, which are XML. It runs in usher exec.
+"""The calls of Tautulli about accounts (plexpy/plextv.py), with the headers of its HTTP handler and without an Accept
+header; and the fields that it reads in the answers, which are XML. It runs in usher exec.
 
-Every call becomes a line: what was called, a tab, and what was read.
+Every call becomes a line: the call, a tab, and the fields.
 """
 
 import os
@@ -82,7 +82,7 @@ def _():
 
 
 def account(token):
-    """What Tautulli calls get_plex_account_details."""
+    """The function get_plex_account_details of Tautulli."""
     (user,) = elements("user", "GET", "/users/account", token)
     return user
 
@@ -98,7 +98,7 @@ def _():
 
 
 def users():
-    """What Tautulli calls get_full_users_list, of the friends and the home."""
+    """The function get_full_users_list of Tautulli, for the friends and the home."""
     names = ("username", "email", "home", "allowSync", "restricted", "filterAll", "filterMovies", "filterTelevision", "filterMusic", "filterPhotos")
     return {user.getAttribute("title"): (user.getAttribute("id"), user.getAttribute("thumb"), values(user, *names)) for user in elements("User", "GET", "/api/users")}
 
@@ -121,7 +121,7 @@ def _():
     for share in elements("SharedServer", "GET", f"/api/servers/{ATTIC}/shared_servers"):
         user, token = values(share, "userID", "accessToken")
         shared[by_id[user]] = [s.getAttribute("key") for s in share.getElementsByTagName("Section") if s.getAttribute("shared") == "1"]
-        # Tautulli shows it nobody. It is the owner's own: never somebody else's.
+        # Tautulli does not show it. It is the owner's own token, and never another account's.
         equal(account(token).getAttribute("username"), "mia")
     equal(shared, {"noa": ["1", "7"], "zoe": ["1", "2", "7"], "Kid": ["2"]})
 
@@ -140,7 +140,7 @@ def _():
         ["http", "192.0.2.5", "32400", "http://192.0.2.5:32400", "1"],
         ["https", "attic.example.org", "32401", "https://attic.example.org:32401", "0"],
     ])
-    # A guest of Tautulli: a token for the server, and not the account's.
+    # A guest of Tautulli has a token for the server, not the account's token.
     theirs = found(NOA)
     equal(values(theirs, "provides", "owned"), ["server", "0"])
     assert re.fullmatch("[0-9A-Za-z]{20}", theirs.getAttribute("accessToken")) and theirs.getAttribute("accessToken") != NOA
@@ -158,7 +158,7 @@ def _():
     At.devices = {d.getAttribute("clientIdentifier"): d for d in elements("Device", "GET", "/devices.xml")}
     names = ("name", "product", "productVersion", "platform", "platformVersion", "device", "model", "vendor", "clientIdentifier")
     equal(values(At.devices["tv-1"], *names), ["Den", "Player", "1.2", "tvOS", "17", "TV", "T1", "Maker", "tv-1"])
-    equal(values(At.devices["tv-1"], "token"), [""])  # a list never has a secret in it
+    equal(values(At.devices["tv-1"], "token"), [""])  # a list never contains a secret
     values(At.devices["tv-1"], "provides", "id")
 
 

@@ -1,8 +1,8 @@
-"""The calls that Wizarr makes about accounts (app/services/media/plex.py and plex_custom.py): some with PlexAPI, as Wizarr makes
-them, and some of its own at clients.plex.tv with X-Plex-* in the query, and what it reads of the answers. It runs in usher
+"""The calls of Wizarr about accounts (app/services/media/plex.py and plex_custom.py): some with PlexAPI, like Wizarr makes
+them, and some at clients.plex.tv with X-Plex-* in the query; and the fields that it reads. It runs in usher
 exec.
 
-Every call becomes a line: what was called, a tab, and what was read.
+Every call becomes a line: the call, a tab, and the fields.
 """
 
 import os
@@ -44,7 +44,7 @@ def request(method, account, url, body=None):
 
 
 def told(error):
-    """The text that Wizarr shows of an error: the attribute status of a Response in it, or else a message in JSON."""
+    """The text of an error in Wizarr: the attribute status of a Response or, if there is none, a JSON message."""
     text = str(error)
     found = re.search(r'<Response[^>]+status="([^"]*)"[^>]*/?>', text) or re.search(r'"message":\s*"([^"]*)"', text)
     assert found, text
@@ -125,7 +125,7 @@ def _():
 
 
 def share(email):
-    """What Wizarr calls _get_share_data."""
+    """The function _get_share_data of Wizarr."""
     number = admin.user(email).id
     shares = request("GET", admin, "https://clients.plex.tv/api/v2/shared_servers/owned/accepted").json()
     (found,) = [s for s in shares if s["machineIdentifier"] == ATTIC and s["invitedId"] == number]
@@ -152,7 +152,7 @@ def _():
 
 @call("DELETE /api/home/users/{id}, DELETE /api/v2/sharings/{id}", "the status")
 def _():
-    # Wizarr takes somebody out of the home first, and for a friend if that fails.
+    # Wizarr first removes a user from the home, and from the friends if that fails.
     try:
         admin.removeHomeUser("ned@example.org")
     except (BadRequest, NotFound):

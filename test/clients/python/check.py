@@ -1,18 +1,18 @@
-"""What every Python script here shares: the scene, one line for each operation, and the checks that are the same for
+"""Code that all Python scripts share: the scene, one line for each operation, and the checks that are the same for
 each client.
 
-A script is called as `python run.py scene.json`, with this folder in PYTHONPATH. The scene names the server and the
-people the test has made there:
+Run a script with `python run.py scene.json`, and this folder in PYTHONPATH. The scene names the server, and the
+accounts that the test has created there:
 
     slug                       the name of the client's folder
     url, machineId             the server under test
-    admin, plain, second       people: username, email, password; second has the secret of its second factor as well
-    server, provider           sources: id, name and the connections they were added with
+    admin, plain, second       accounts: username, email, password; second also has the secret of its second factor
+    server, provider           sources: id, name and their connections
 
-Each operation becomes one line of JSON on standard output, which the Go test reads. Everything else that a script
-wants to say goes to standard error.
+Each operation becomes one line of JSON on standard output, which the Go test reads. All other output goes to
+standard error.
 
-The clients name the same things in their own ways, so each script turns what it was given into an Account, a Source or
+The clients have different names for the same things, so each script converts its results to an Account, a Source or
 a Resource before it is checked.
 """
 
@@ -35,7 +35,7 @@ class Fields(SimpleNamespace):
 
     @property
     def code(self):
-        """The code of a person's second factor, as RFC 6238 has it: six digits every 30 seconds."""
+        """The code of a person's second factor, according to RFC 6238: six digits every 30 seconds."""
         secret = self.secret.rstrip("=")
         key = base64.b32decode(secret + "=" * (-len(secret) % 8))
         digest = hmac.digest(key, (int(time.time()) // 30).to_bytes(8, "big"), hashlib.sha1)
@@ -47,13 +47,13 @@ class Fields(SimpleNamespace):
 with open(sys.argv[1], encoding="utf-8") as file:
     scene = json.load(file, object_hook=lambda fields: Fields(**fields))
 
-# What a client that lets its user choose calls itself.
+# The identifier of a client that lets its user choose one.
 client_identifier = f"usher-clients-{scene.slug}"
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account as a client shows it."""
+    """An account in a client."""
 
     id: int
     uuid: str
@@ -86,14 +86,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Resource(Source):
-    """A server in the list of what a person can reach."""
+    """A server in the list of those that an account can reach."""
 
     owned: bool
     provides: str
 
 
 def reporter(client):
-    """Return a decorator that runs the function below it as one operation and prints how it went."""
+    """Return a decorator that runs a function as one operation, and prints the result."""
 
     def operation(name):
         def run(check):
@@ -112,7 +112,7 @@ def reporter(client):
 
 
 def equal(got, want):
-    """Fail unless both are the same."""
+    """Fail unless both are equal."""
     assert got == want, f"got {got!r}, want {want!r}"
 
 
@@ -127,7 +127,7 @@ def refused(kind, call, *args, **kwargs):
 
 
 def check_account(account, person):
-    """Check an account against the person it must describe."""
+    """Check an account against the person that it must describe."""
     equal(account.username, person.username)
     equal(account.email, person.email)
     equal(account.title, person.username)
@@ -136,17 +136,17 @@ def check_account(account, person):
 
 
 def check_access_token(token):
-    """Check that a token looks like one a sign-in gives: 20 letters and digits."""
+    """Check that a token has the format of one from a sign-in: 20 letters and digits."""
     assert re.fullmatch(r"[0-9A-Za-z]{20}", token or ""), f"the token is {token!r}"
 
 
 def check_transient_token(token):
-    """Check that a token looks like one that /security/token gives."""
+    """Check that a token has the format of one from /security/token."""
     assert re.match(r"transient-.", token or ""), f"the token is {token!r}"
 
 
 def check_source(source, wanted):
-    """Check the answer about a source: what it is called, and every connection it was added with."""
+    """Check the answer about a source: its name, and all its connections."""
     equal(source.id, wanted.id)
     equal(source.name, wanted.name)
     assert source.token, "its accessToken is empty"
@@ -154,12 +154,12 @@ def check_source(source, wanted):
 
 
 def check_connections(got, wanted):
-    """Check that a list of connections holds the wanted ones and no others, in any order."""
+    """Check that a list has the wanted connections and no others, in any order."""
     equal(sorted(got), sorted(Connection(**vars(connection)) for connection in wanted))
 
 
 def check_admin_resources(resources):
-    """Check what the admin is shown, the server itself and the added one, and return the entry of the server itself."""
+    """Check the admin's list, the server itself and the added one, and return the entry of the server itself."""
     by_id = {resource.id: resource for resource in resources}
     assert scene.machineId in by_id, f"the server itself is not among {list(by_id)}"
     itself = by_id[scene.machineId]
@@ -175,7 +175,7 @@ def check_admin_resources(resources):
 
 
 def check_shared_resources(resources, *account_tokens):
-    """Check what the plain user is shown: the shared server, not as its owner, with a token of its own."""
+    """Check the plain user's list: the shared server, not as its owner, with its own token."""
     by_id = {resource.id: resource for resource in resources}
     assert scene.server.id in by_id, f"the shared server is not among {list(by_id)}"
     equal(by_id[scene.server.id].owned, False)
@@ -184,7 +184,7 @@ def check_shared_resources(resources, *account_tokens):
 
 
 def sign_in_by_hand(person):
-    """Get a token without the client, for clients that have no sign-in of their own."""
+    """Get a token without the client, for clients that cannot sign in."""
     request = urllib.request.Request(
         f"{scene.url}/api/v2/users/signin",
         headers={"Accept": "application/json", "X-Plex-Client-Identifier": client_identifier},
@@ -195,7 +195,7 @@ def sign_in_by_hand(person):
 
 
 def link_by_hand(code, token):
-    """Do what the page does that a person types a code into, for the account that the token acts for."""
+    """Link a PIN to the token's account, like the page on which a user types the code."""
     request = urllib.request.Request(
         f"{scene.url}/api/v2/pins/link",
         method="PUT",

@@ -1,7 +1,7 @@
-"""plex-api-client, whichever version of it is installed.
+"""plex-api-client in any version.
 
-Its versions name the same things, but take their arguments in different ways: flat, in one object, or with the form in
-an object inside that one, and under names that change. So a call states what it means, each method gets what it has a
+The versions have the same operations with different arguments: flat, in one object, or with the form in
+an object inside that one, and with different names. So a call states the meanings, each method gets those that it has a
 parameter for, and an operation that the version has no method for is not run.
 """
 
@@ -23,7 +23,7 @@ ACCOUNT_URL = f"{scene.url}/api/v2"
 # The parts of the SDK that an operation may be in.
 GROUPS = ("authentication", "security", "plex", "server", "general")
 
-# What a parameter means, where the versions do not agree on its name.
+# The meaning of a parameter whose name differs between versions.
 MEANINGS = {
     "access_token": "token",
     "client_id": "identifier",
@@ -40,9 +40,9 @@ OBJECTS = ("request", "request_body", "security")
 
 
 def arguments(fields, meant):
-    """Choose from what is meant what the fields can hold. Each field is its name, its type and whether it is required.
+    """Return the meanings that the fields have. A field has a name, a type, and whether it is required.
 
-    An identifier that is meant to be absent is the empty string where the SDK does not let a caller leave it out.
+    An absent identifier is the empty string if the SDK requires one.
     """
     chosen = {}
     for name, kind, required in fields:
@@ -61,7 +61,7 @@ def signature_fields(function):
 
 
 def model_fields(kind):
-    """The fields of the model in an annotation, which may stand in a union beside a TypedDict and None."""
+    """The fields of the model in an annotation, which may be in a union with a TypedDict and None."""
     if hasattr(kind, "model_fields"):
         return [(name, field.annotation, field.is_required()) for name, field in kind.model_fields.items()]
     return next(filter(None, map(model_fields, typing.get_args(kind))), [])
@@ -81,7 +81,7 @@ def method(sdk, *names):
 
 
 def means(fields, meaning):
-    """Whether one of the fields, or a field of an object among them, has this meaning."""
+    """Whether one of the fields, or a field of an object in them, has this meaning."""
     return any(
         means(model_fields(kind), meaning) if name in OBJECTS else MEANINGS.get(name, name) == meaning
         for name, kind, _ in fields
@@ -91,8 +91,8 @@ def means(fields, meaning):
 def caller(*names):
     """A function that calls the operation with these names, or None if this version has none.
 
-    It is called with what is for the SDK, and with what is for the operation. An operation that has no parameter for
-    the identifier gets it the way that is left to a program: as a header of the HTTP client.
+    Its arguments are those of the SDK and those of the operation. If an operation has no parameter for
+    the identifier, it is sent as a header of the HTTP client.
     """
     operation = method(api(), *names)
     if operation is None:
@@ -107,7 +107,7 @@ def caller(*names):
             headers = {"X-Plex-Client-Identifier": identifier}
             options["client"] = importlib.import_module("httpx").Client(headers=headers)
         meant = {"identifier": identifier, "product": "usher clients", **meant}
-        sdk = api(**options)  # some versions close their HTTP client when this is gone
+        sdk = api(**options)  # some versions close their HTTP client when this is deleted
         return method(sdk, *names)(**arguments(fields, meant))
 
     return call
@@ -119,7 +119,7 @@ def error(*names):
 
 
 class SDK:
-    """How this version is called; what it cannot is None."""
+    """The calls of this version. A missing operation is None."""
 
     wrong_sign_in = error("PostUsersSignInDataUnauthorized", "Unauthorized")
     anonymous_sign_in = error("PostUsersSignInDataBadRequest", "BadRequest")
@@ -186,7 +186,7 @@ class SDK:
 
     @classmethod
     def machine_id(cls, url, token):
-        # get_server_info decodes its answer one level too high, so the body is read as it came.
+        # get_server_info decodes its answer one level too high, so the raw body is read.
         response = cls._server({"token": token, "server_url": url})
         return response.raw_response.json()["MediaContainer"]["machineIdentifier"]
 

@@ -1,4 +1,4 @@
-"""The operations of plex-api-client. sdk.py says how the installed version is called, and which of them it has."""
+"""The operations of plex-api-client. sdk.py has the calls of the installed version, and knows which operations it has."""
 
 import re
 from datetime import datetime, timedelta
@@ -24,12 +24,12 @@ from check import (
 
 
 def account_of(user):
-    """The account that a response holds."""
+    """The account in a response."""
     return Account(user.id, user.uuid, user.username, user.email, user.title, user.auth_token)
 
 
 def resources_of(response):
-    """The resources that a response holds."""
+    """The resources in a response."""
     return [
         Resource(
             id=device.client_identifier,
@@ -47,12 +47,12 @@ def resources_of(response):
 
 
 def status_of(error):
-    """The HTTP status of an error, which older versions keep in the body only."""
+    """The HTTP status of an error, which older versions only have in the body."""
     return error.status_code if hasattr(error, "status_code") else error.data.errors[0].status
 
 
 def check_code(error, status, code):
-    """Check the typed error of the account plane: its first entry holds the code and repeats the status."""
+    """Check the typed error of the account plane: its first entry has the code and repeats the status."""
     equal(error.data.errors[0].code, code)
     equal(error.data.errors[0].status, status)
 
@@ -111,7 +111,7 @@ def run_account(operation, sdk):
 
     @operation("no client identifier")
     def _():
-        # A token is enough to say whose it is; without one, a sign-in must say which device it is for.
+        # A token is enough to identify the account. A sign-in without one must identify the device.
         response = sdk.token_details(found["admin"], identified=False)
         equal(account_of(response.user_plex_account), found["account"])
         error = refused(sdk.anonymous_sign_in, sdk.sign_in, scene.plain, identified=False)
@@ -189,13 +189,13 @@ def run_resources(operation, sdk, found):
 
 
 def pin_of(response):
-    """The PIN that a response holds. The oldest versions decode a new PIN, and leave the answer to a poll as it is."""
+    """The PIN in a response. The oldest versions decode a new PIN, but not the answer to a poll."""
     pin = getattr(response, "auth_pin_container", None) or getattr(response, "object", None)
     return pin or SimpleNamespace(auth_token=response.raw_response.json()["authToken"])
 
 
 def time_of(value):
-    """A time, which the newest versions leave as text."""
+    """A time, which the newest versions return as text."""
     return datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-//! What every Rust script here shares: the scene, one line for each operation, and the checks that are the same for
+//! Code that all Rust scripts share: the scene, one line for each operation, and the checks that are the same for
 //! each client. node/check.mjs explains the scene.
 
 use hmac::{Hmac, Mac};
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How a check ends: with a reason if it failed.
+/// The result of a check, with the reason if it failed.
 pub type Outcome = Result<(), String>;
 
 /// One address of a server.
@@ -20,7 +20,7 @@ pub struct Connection {
     pub local: bool,
 }
 
-/// The scene, which names the server under test and the people there.
+/// The scene, which names the server under test and the accounts there.
 pub struct Scene(Value);
 
 impl Scene {
@@ -35,17 +35,17 @@ impl Scene {
         self.0.pointer(pointer).and_then(Value::as_str).expect(pointer)
     }
 
-    /// The connections that a source was added with.
+    /// The connections of a source.
     pub fn connections(&self, source: &str) -> BTreeSet<Connection> {
         connections(&self.0[source]["connections"])
     }
 
-    /// What a client that lets its user choose calls itself.
+    /// The identifier of a client that lets its user choose one.
     pub fn client_identifier(&self) -> String {
         format!("usher-clients-{}", self.text("/slug"))
     }
 
-    /// The code of the second factor, as RFC 6238 has it: six digits every 30 seconds.
+    /// The code of the second factor, according to RFC 6238: six digits every 30 seconds.
     pub fn code(&self) -> String {
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         let (mut key, mut bits, mut held) = (Vec::new(), 0u32, 0);
@@ -67,7 +67,7 @@ impl Scene {
     }
 }
 
-/// Connections as JSON has them.
+/// Connections as JSON.
 pub fn connections(list: &Value) -> BTreeSet<Connection> {
     let text = |c: &Value, key: &str| c[key].as_str().unwrap_or("absent").to_owned();
     let all = list.as_array().into_iter().flatten();
@@ -81,14 +81,14 @@ pub fn connections(list: &Value) -> BTreeSet<Connection> {
     .collect()
 }
 
-/// Prints how each operation of a client went.
+/// Prints the result of each operation of a client.
 pub struct Reporter {
     pub client: &'static str,
     pub version: String,
 }
 
 impl Reporter {
-    /// `lock` is the text of Cargo.lock, which says which version really runs.
+    /// `lock` is the text of Cargo.lock, which has the version that really runs.
     pub fn new(client: &'static str, lock: &str) -> Self {
         let package = format!("name = \"{client}\"\nversion = \"");
         let rest = lock.split_once(&package).expect("Cargo.lock has the client").1;
@@ -114,7 +114,7 @@ pub fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Outcome {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-/// A token looks like one that a sign-in gives: 20 letters and digits.
+/// A token has the format of one from a sign-in: 20 letters and digits.
 pub fn check_access_token(token: &str) -> Outcome {
     let fits = token.len() == 20 && token.bytes().all(|b| b.is_ascii_alphanumeric());
     check(fits, || format!("the token is {token:?}"))

@@ -1,7 +1,7 @@
 //! plex-api 0.0.12, the Rust crate.
 //!
-//! Its parts for plex.tv (MyPlex, DeviceManager, PinManager) are called as its documentation has them. It has no
-//! method for the two paths under /security: its own HTTP client asks them.
+//! Its parts for plex.tv (MyPlex, DeviceManager, PinManager) are called like in its documentation. It has no
+//! method for the two paths under /security: its HTTP client requests them.
 
 mod check;
 
@@ -41,7 +41,7 @@ fn main() {
     }
 }
 
-/// The operations; each checks the values that the crate's own types hold.
+/// The operations. Each checks the values in the crate's own types.
 struct Operations<'a> {
     scene: &'a Scene,
 }
@@ -106,7 +106,7 @@ impl Operations<'_> {
         let signed_in = self.signed_in("plain").await?;
         let token = signed_in.client().x_plex_token();
         let builder = MyPlexBuilder::default().set_client(self.client("")).set_token(token.to_owned());
-        let read = reason(builder.build().await)?; // asks for the account of the token
+        let read = reason(builder.build().await)?; // requests the account of the token
         self.check_account(&read, "plain")?;
         equal("token", read.client().x_plex_token(), token)?;
         equal("id", read.account().map(|a| a.id), signed_in.account().map(|a| a.id))
@@ -117,7 +117,7 @@ impl Operations<'_> {
         rejected(builder.build().await, 1001)?;
         rejected(self.media_token("no-such-token").await, 1001)?;
 
-        // A sign-out ends the token.
+        // A sign-out revokes the token.
         let signed_in = self.signed_in("plain").await?;
         let token = signed_in.client().x_plex_token().to_owned();
         reason(signed_in.signout().await)?;
@@ -220,7 +220,7 @@ impl Operations<'_> {
         check_access_token(token)?;
         check(token != plain.client().x_plex_token(), || "the server's token is the account's".to_owned())?;
 
-        // The list of devices has the program itself.
+        // The list of devices contains the program itself.
         let own = self.scene.client_identifier();
         let devices = reason(manager.devices().await)?;
         check(devices.iter().any(|d| d.identifier() == own && !d.is_server()), || format!("{own} is no device"))
@@ -254,7 +254,7 @@ impl Operations<'_> {
     async fn home_users(&self) -> Outcome {
         let plain = self.signed_in("plain").await?;
         let name = self.scene.text("/plain/username");
-        // It has no method to add somebody, or to set a PIN.
+        // It has no method to add a user, or to set a PIN.
         let owner = self.client(plain.client().x_plex_token());
         let _: Value = reason(owner.post("/api/v2/home/users?title=Robin").json().await)?;
         let manager = reason(plain.home())?;
@@ -280,12 +280,12 @@ impl Operations<'_> {
     }
 }
 
-/// The answer, or what the crate's error says.
+/// The answer, or the text of the crate's error.
 fn reason<T>(answer: Result<T, Error>) -> Result<T, String> {
     answer.map_err(|error| format!("{error:?}"))
 }
 
-/// A call must fail with an error of the service that has this code. A media server's code is its status, unless the
+/// A call must fail with a service error with this code. A media server's code is its status, unless the
 /// account plane has one of its own.
 fn rejected<T: Debug>(answer: Result<T, Error>, want: i32) -> Outcome {
     match answer {

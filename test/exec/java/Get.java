@@ -4,7 +4,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 
-/** Prints what is at a URL, by one of the clients of the standard library. */
+/** Prints the content of a URL, with one of the clients in the standard library. */
 final class Get {
     public static void main(String[] args) throws Exception {
         URI uri = URI.create(args[1]);

@@ -6,7 +6,7 @@ import org.apache.hc.client5.http.impl.classic.CloseableHttpClient;
 import org.apache.hc.client5.http.impl.classic.HttpClients;
 import org.apache.hc.core5.http.io.entity.EntityUtils;
 
-/** Prints what is at a URL, by a library of those that many programs use. */
+/** Prints the content of a URL, with one of the libraries that many programs use. */
 final class Libraries {
     public static void main(String[] args) throws Exception {
         String url = args[1];

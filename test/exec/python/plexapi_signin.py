@@ -1,4 +1,4 @@
-# Signs in with python-plexapi as its documentation shows it, and connects to a server.
+# Signs in with python-plexapi like in its documentation, and connects to a server.
 import os
 import sys
 

@@ -20,7 +20,7 @@ import {
 const operation = reporter('@ctrl/plex', import.meta.url);
 const signIn = ({ username, password }) => new MyPlexAccount(null, username, password).connect();
 const withToken = (token) => new MyPlexAccount(null, undefined, undefined, token);
-// PlexServer has no method for the two operations of /security, but its query asks for any path.
+// PlexServer has no method for the two operations of /security, but its query method sends a request to any path.
 const query = (token, path) => new PlexServer(scene.url, token).query(path);
 const source = (token, of) => query(token, `/security/resources?source=${encodeURIComponent(of)}`);
 const codeOf = (error) => JSON.parse(error.data).errors[0].code;
@@ -31,7 +31,7 @@ await operation('sign in', async () => {
   admin = await signIn(scene.admin);
   checkAccount(admin, scene.admin);
   checkAccessToken(admin.token);
-  // It makes numbers of these, which are NaN where they are missing.
+  // It converts these to numbers, which are NaN if they are missing.
   assert.deepEqual([admin.certificateVersion, admin.homeSize, admin.maxHomeSize], [0, 1, 15]);
 
   plain = await signIn({ ...scene.plain, username: scene.plain.email });
@@ -52,7 +52,7 @@ await operation('second factor needed', async () => {
 });
 
 await operation('second factor given', async () => {
-  // It has no field for the code, which may stand behind the password instead.
+  // It has no field for the code, which can be appended to the password instead.
   const account = await signIn({ ...scene.second, password: scene.second.password + scene.second.code });
   checkAccount(account, scene.second);
   checkAccessToken(account.token);
@@ -129,7 +129,7 @@ await operation('connect', async () => {
   assert.equal(server.baseurl, scene.url);
   assert.equal(server.machineIdentifier, scene.machineId);
 
-  // It passes over the local connections of a server that is somebody else's.
+  // It ignores the local connections of a server with another owner.
   const shared = (await plain.resources()).find((r) => r.clientIdentifier === scene.machineId);
   assert.equal(shared.owned, false);
   assert.equal((await shared.connect()).machineIdentifier, scene.machineId);

@@ -30,7 +30,7 @@ const api = (options, at = new URL(scene.url)) =>
 const query = (token, path) => api({ token }).query(path);
 const source = (token, of) => query(token, `/security/resources?source=${of}`);
 
-// signIn runs the authenticator by itself and resolves to the token it found.
+// signIn runs the authenticator alone, and resolves to the token that it found.
 const signIn = ({ username, password }) =>
   new Promise((resolve, reject) => {
     credentials({ username, password }).authenticate(api({}), (error, token) =>
@@ -50,7 +50,7 @@ await operation('sign in', async () => {
   checkAccessToken(plain);
   assert.notEqual(plain, admin);
 
-  // The usual way: ask, be told to sign in, sign in, ask again.
+  // The usual sequence: a request, a 401, a sign-in, and the request again.
   const { username, password } = scene.admin;
   const { MediaContainer } = await api({ authenticator: credentials({ username, password }) }).query('/');
   assert.equal(MediaContainer.machineIdentifier, scene.machineId);
@@ -67,7 +67,7 @@ await operation('second factor needed', async () => {
 });
 
 await operation('second factor given', async () => {
-  // It has no field for the code, which may stand behind the password instead.
+  // It has no field for the code, which can be appended to the password instead.
   checkAccessToken(await signIn({ ...scene.second, password: scene.second.password + scene.second.code }));
 });
 

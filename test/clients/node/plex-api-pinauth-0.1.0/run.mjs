@@ -1,5 +1,5 @@
-// plex-api-pinauth 0.1.0 with plex-api 3.5.0: PINs of four characters by the paths of version 1 at https://plex.tv, which
-// redirect.cjs sends to the server under test. It reads their XML with regular expressions.
+// plex-api-pinauth 0.1.0 with plex-api 3.5.0: PINs of four characters at the paths of version 1 at https://plex.tv,
+// which redirect.cjs redirects to the server under test. It reads their XML with regular expressions.
 
 import PlexAPI from 'plex-api';
 import pinAuthenticator from 'plex-api-pinauth';
@@ -41,7 +41,7 @@ await operation('PIN of four characters', async () => {
   checkAccessToken(authenticator.token);
   assert.notEqual(authenticator.token, admin);
 
-  // The usual way: ask, be told to sign in, ask again with the token that the PIN led to.
+  // The usual sequence: a request, a 401, and the request again with the token from the PIN.
   const { MediaContainer } = await api.query('/security/token?type=delegation&scope=all');
   assert.match(MediaContainer?.token ?? '', /^transient-/);
 });

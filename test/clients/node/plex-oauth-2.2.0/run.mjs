@@ -1,4 +1,4 @@
-// plex-oauth 2.2.0: asks https://plex.tv for strong PINs and opens a page with them, and does nothing else.
+// plex-oauth 2.2.0 only requests strong PINs from https://plex.tv and opens a page with them.
 
 import { PlexOauth } from 'plex-oauth';
 

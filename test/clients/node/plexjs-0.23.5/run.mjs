@@ -1,4 +1,4 @@
-// @lukehagar/plexjs 0.23.5: token and client identifier travel in the query.
+// @lukehagar/plexjs 0.23.5: the token and the client identifier are in the query.
 
 import { PlexAPI } from '@lukehagar/plexjs';
 import { HTTPClient } from '@lukehagar/plexjs/lib/http.js';
@@ -7,7 +7,7 @@ import * as errors from '@lukehagar/plexjs/sdk/models/errors/index.js';
 import { clientIdentifier, reporter, scene } from '../check.mjs';
 import { bodyReader, runPlexjs } from '../plexjs.mjs';
 
-// This version joins base and path without a slash of its own.
+// This version joins base and path without adding a slash.
 const account = { serverURL: `${scene.url}/api/v2/` };
 const api = (accessToken, options) => new PlexAPI({ accessToken, serverURL: scene.url, ...options });
 

@@ -1,4 +1,4 @@
-// @lukehagar/plexjs 0.32.1: the client identifier is a header, and empty ones go with it for what the caller left out.
+// @lukehagar/plexjs 0.32.1: the client identifier is a header, and omitted parameters are sent as empty headers.
 
 import { PlexAPI } from '@lukehagar/plexjs';
 import { HTTPClient } from '@lukehagar/plexjs/lib/http.js';

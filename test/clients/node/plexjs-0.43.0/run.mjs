@@ -1,4 +1,5 @@
-// @lukehagar/plexjs 0.43.0: made from a document without account operations, so it asks a media server only.
+// @lukehagar/plexjs 0.43.0: generated from a document without account operations, so it only sends requests to a
+// media server.
 
 import { PlexAPI } from '@lukehagar/plexjs';
 import { SDKError } from '@lukehagar/plexjs/sdk/models/errors/index.js';

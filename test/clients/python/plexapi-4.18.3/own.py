@@ -1,4 +1,4 @@
-"""What PlexAPI's own tests of its account classes assert (tests/test_myplex.py, which its source distribution leaves out),
+"""The assertions of PlexAPI's own tests of its account classes (tests/test_myplex.py, which its source distribution leaves out),
 and the life of a device key with MyPlexJWTLogin. The names are those of the tests, without test_myplex_.
 """
 
@@ -19,7 +19,7 @@ operation = reporter("PlexAPI")
 
 
 class Redirected(requests.Session):
-    """A session that asks the server under test for what is meant for plex.tv."""
+    """A session that sends requests for plex.tv to the server under test."""
 
     def request(self, method, url, *args, **kwargs):
         parts = urlsplit(url)
@@ -155,21 +155,21 @@ def _():
 
 
 def check_account_of(person, token):
-    """Check that a token is a person's."""
+    """Check that a token belongs to a person."""
     equal(MyPlexAccount(token=token, session=session).uuid, person.uuid)
 
 
 def sections_of(share):
-    """What a share of the admin's shows: each section of the server, and whether it is shared."""
+    """The content of a share of the admin's: each section of the server, and whether it is shared."""
     return {section.title: section.shared for section in share.sections()}
 
 
 def shares_of(title):
-    """The servers in the admin's list of users that somebody is shared with: name, sections, all of them, pending."""
+    """The servers of a user in the admin's list: name, sections, whether all are shared, whether it is pending."""
     return [(s.name, s.numLibraries, s.allLibraries, s.pending) for s in account.user(title).servers]
 
 
-# The test has given the server Den two sections, and shares it with the plain user. The other user is a stranger.
+# The test has added two sections to the server Den, and shared it with the plain user, but not with the other user.
 den, other_name = scene.server.id, scene.second.username
 other = MyPlexAccount(other_name, scene.second.password, code=scene.second.code, session=session)
 
@@ -181,11 +181,11 @@ def _():
     equal(account.user(user.email.upper()).id, user.id)
     equal(shares_of(user.title), [("Den", 2, True, False)])
     equal(sections_of(user.server("den")), {"Films": True, "Shows": True})
-    # Not the token of that user, which a media server would show here: the caller's own for the server.
+    # The caller's own token for the server, and not that user's, which a media server would return here.
     equal(user.get_token(den), account.resource("Den").accessToken)
     plain = MyPlexAccount(scene.plain.username, scene.plain.password, session=session)
     assert plain.resource("Den").accessToken != user.get_token(den)
-    error = refused(BadRequest, plain.inviteFriend, other_name, den)  # it is not theirs
+    error = refused(BadRequest, plain.inviteFriend, other_name, den)  # it is not their server
     assert "(403)" in str(error), str(error)
 
 
@@ -195,7 +195,7 @@ def _():
         account.inviteFriend(
             login, den, ["films"], allowSync=True, allowChannels=True, filterMovies={"contentRating": ["G"], "label": ["foo"]}
         )
-        # Who invites cannot tell whether somebody has the name.
+        # The inviting user cannot find out whether the name exists.
         assert login not in [user.title for user in account.users()]
         invite = account.pendingInvite(login, includeReceived=False)
         equal((invite.username, invite.email, invite.friendlyName), (login, login, login))
@@ -211,11 +211,11 @@ def _():
 def _():
     account.cancelInvite("nobody-has-this-name")
     equal([invite.username for invite in account.pendingInvites()], [other_name])
-    # Who is invited declines with the same path of their own.
+    # The invited user declines with the same path.
     account.inviteFriend(scene.plain.username, plex.machineIdentifier)
     plain = MyPlexAccount(scene.plain.username, scene.plain.password, session=session)
     (invite,) = plain.pendingInvites()
-    error = refused(NotFound, other.acceptInvite, invite)  # it is another's
+    error = refused(NotFound, other.acceptInvite, invite)  # it is another user's
     assert "(404)" in str(error), str(error)
     plain.query(f"{invite.REQUESTS}/{invite.id}", session.delete)
     equal((plain.pendingInvites(), [i.username for i in account.pendingInvites()]), ([], [other_name]))
@@ -234,7 +234,7 @@ def _():
     equal(sections_of(account.user(other_name).server("Den")), {"Films": True, "Shows": False})
     resource = other.resource("Den")
     equal((resource.clientIdentifier, resource.owned), (den, False))
-    # It sees of the server what is shared.
+    # The user sees the shared part of the server.
     equal([section.get("title") for section in other.query(other.PLEXSERVERS.format(machineId=den))[0]], ["Films"])
 
 
@@ -249,7 +249,7 @@ def _():
     equal(shares_of(other_name), [])
     refused(NotFound, other.resource, "Den")
     refused(Unauthorized, MyPlexAccount, token=token, session=session)
-    # A friend gets the next share by number, and must accept again.
+    # A friend is invited to the next share by ID, and must accept again.
     account.updateFriend(other_name, den, ["shows"])
     equal(shares_of(other_name), [("Den", 1, False, True)])
     refused(NotFound, other.resource, "Den")
@@ -272,7 +272,7 @@ def _():
 def _():
     created, shared = account.createHomeUser("New Home User", den, ["films"])
     assert "New Home User" in [user.title for user in account.users() if user.home is True]
-    # Their owner consents for managed users.
+    # The owner consents for managed users.
     equal(int(shared.find("SharedServer").get("userID")), int(created.get("id")))
     equal(shares_of("New Home User"), [("Den", 1, False, False)])
     kid = account.switchHomeUser("New Home User")
@@ -302,7 +302,7 @@ def _():
     equal((claims["thumbprint"], claims["exp"] - claims["iat"]), (login._keyID, 7 * 24 * 3600))
     equal((claims["user"]["id"], claims["user"]["username"], claims["user"]["email"]), (person.id, person.username, person.email))
     check_account_of(person, first)
-    # The token that registered the key ends with the first JWT.
+    # The first JWT revokes the token that registered the key.
     refused(Unauthorized, MyPlexAccount, token=person.authToken, session=session)
 
     # Another program refreshes with the files.
@@ -312,9 +312,9 @@ def _():
     second = again.refreshJWT()
     assert second != first
     check_account_of(person, second)
-    check_account_of(person, first)  # it lives on until it expires
+    check_account_of(person, first)  # it stays valid until it expires
 
-    # Another key of the same device. A JWT registers none without a proof of the first key, which PlexAPI does not send.
+    # Another key of the same device. With a JWT, that requires a proof of the first key, which PlexAPI does not send.
     thief = MyPlexJWTLogin(session=session, token=second)
     thief.generateKeypair()
     error = refused(BadRequest, thief.registerDevice)
@@ -328,13 +328,13 @@ def _():
     assert rotated._keyID != login._keyID
     check_account_of(person, third)
 
-    # A JWT that somebody else has changed is not one of the server's.
+    # A changed JWT is rejected.
     head, body, signature = third.split(".")
     forged = MyPlexJWTLogin(session=session, jwtToken=".".join((head, body, signature[::-1])), keypair=files)
     equal(forged.verifyJWT(), False)
     refused(Unauthorized, MyPlexAccount, token=forged.jwtToken, session=session)
 
-    # A device that is removed has no JWT any more.
+    # A removed device gets no JWT.
     plexapi.BASE_HEADERS["X-Plex-Client-Identifier"] = "own-tests-other"
     other = MyPlexAccount(scene.plain.username, scene.plain.password, session=session)
     (device,) = [device for device in other.devices() if device.clientIdentifier == "own-tests-jwt"]

@@ -1,6 +1,6 @@
-"""PlexAPI 4.18.3: every URL of the account plane is written into it, so its session sends them to the server under test.
+"""PlexAPI 4.18.3: every URL of the account plane is hard-coded, so its session redirects them to the server under test.
 
-It reads XML only, and names itself after the machine it runs on, so that it never goes without a client identifier.
+It only reads XML. It derives its client identifier from the machine, so it always sends one.
 """
 
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
@@ -30,12 +30,12 @@ from check import (
 
 operation = reporter("PlexAPI")
 found = {}
-# As in a machine that is called so. It goes out in Latin-1.
+# The name of the machine, which is sent in Latin-1.
 plexapi.BASE_HEADERS["X-Plex-Device-Name"] = "Büro"
 
 
 class Redirected(requests.Session):
-    """A session that asks the server under test for what is meant for plex.tv."""
+    """A session that sends requests for plex.tv to the server under test."""
 
     def request(self, method, url, *args, **kwargs):
         parts = urlsplit(url)
@@ -59,19 +59,19 @@ def with_token(token):
 
 
 def server(token):
-    """The media server, asked with a token."""
+    """The media server, with a token."""
     return PlexServer(scene.url, token, session=session)
 
 
 def account_of(account):
-    """The account in the form that is checked."""
+    """The account in the form for the checks."""
     return Account(
         account.id, account.uuid, account.username, account.email, account.title, account.authenticationToken
     )
 
 
 def resources_of(account):
-    """The resources of an account in the form that is checked."""
+    """The resources of an account in the form for the checks."""
     return [
         Resource(
             id=resource.clientIdentifier,
@@ -86,7 +86,7 @@ def resources_of(account):
 
 
 def source(token, of):
-    """Ask about a source. It has no method for this, but its query asks for any path and reads the XML."""
+    """Request a source. There is no method for this, but query sends a request to any path and reads the XML."""
     container = server(token).query(f"/security/resources?source={quote(of, safe='')}")
     (device,) = container.findall("Device")
     connections = [
@@ -139,7 +139,7 @@ def _():
     assert 'code="1001"' in str(error), str(error)
     refused(Unauthorized, server, "nosuchtoken")
 
-    # The token of a device that its owner has deleted.
+    # The token of a device that its owner has removed.
     own = plexapi.BASE_HEADERS["X-Plex-Client-Identifier"]
     plexapi.BASE_HEADERS["X-Plex-Client-Identifier"] = "lost"
     lost = sign_in(scene.plain)
@@ -211,7 +211,7 @@ def _():
     equal(plex._baseurl, scene.url)
     equal(plex.machineIdentifier, scene.machineId)
 
-    # It passes over the local connections of a server that is somebody else's.
+    # It ignores the local connections of a server with another owner.
     shared = found["plain"].resource(scene.machineId)
     equal(shared.owned, False)
     assert scene.url in shared.preferred_connections(), shared.preferred_connections()
@@ -221,7 +221,7 @@ def _():
 
 
 def wait_for(login, code):
-    """Wait as a program does, in its thread, while a person links the code with the client's own method."""
+    """Wait like a program does, in its thread, while a user links the code with the client's own method."""
     given = []
     login.run(callback=given.append, timeout=30)
     found["plain"].link(code)
@@ -238,7 +238,7 @@ def _():
     assert len(login.pin) == 4, login.pin
     equal(login.checkLogin(), False)
     equal(login.expired, False)
-    # As people type it.
+    # Like users type it.
     wait_for(login, f" {login.pin.lower()} ")
 
 
@@ -253,7 +253,7 @@ def _():
 @operation("unknown PIN")
 def _():
     login = MyPlexPinLogin(session=session)
-    login._id = "1"  # it has no other way to ask for another's
+    login._id = "1"  # there is no other way to request another client's PIN
     equal(login.checkLogin(), False)
     equal(login.expired, True)
     refused(NotFound, found["plain"].link, "none")
@@ -286,7 +286,7 @@ def _():
     owner.removeManagedUserPin("Robin Ann")
     equal(owner.user("Robin Ann").protected, False)
 
-    # The way up takes the owner's PIN.
+    # Switching to the owner requires the owner's PIN.
     equal([user.title for user in kid.users()], [name])
     error = refused(BadRequest, kid.switchHomeUser, name)
     assert 'code="1041"' in str(error), str(error)
