@@ -1,7 +1,7 @@
 // Package api has the OpenAPI document of usher's HTTP API, for programs that
 // generate a client from it or test against it.
 //
-// It owns the text of the document, which is kept by hand. It does not own what
+// It owns the text of the document, which is written by hand. It does not own what
 // answers: that is internal/api, whose tests compare the two.
 package api
 

@@ -14,7 +14,7 @@ import (
 const preferenceDelay = 250 * time.Millisecond
 
 // Connect finds the best working connection of a resource. It calls Identity at
-// every connection at once, and accepts those where the server with the
+// all connections at the same time, and accepts those where the server with the
 // resource's ClientIdentifier responds. It prefers local connections to remote
 // ones, remote connections to relays, and among equals those with TLS. It waits
 // at most 250 ms for a preferred connection after the first one succeeded. If

@@ -35,7 +35,7 @@ type Retry struct {
 
 	// MaxElapsed limits the time from the start of the first attempt to the
 	// start of the last. If a wait would exceed it, the call returns the last
-	// error. If zero, it is one hour. It starts anew when a token was rejected
+	// error. If zero, it is one hour. It restarts when a token was rejected
 	// and a TransientSource or a JWTSource renewed it.
 	MaxElapsed time.Duration
 

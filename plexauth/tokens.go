@@ -66,7 +66,7 @@ func (t *MemoryToken) Set(token Secret) {
 
 // FileToken is a TokenSource that reads the token from a file that only its
 // owner can access. It reads the file at every call, so a token that another
-// process writes is used at once. It is safe for concurrent use.
+// process writes is used immediately. It is safe for concurrent use.
 type FileToken struct {
 	// Path is the path of the file. Required.
 	Path string

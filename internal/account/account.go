@@ -440,7 +440,7 @@ func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (V
 	return s.AddWith(ctx, by, n, none, func(context.Context, *db.Tx, Account) error { return nil })
 }
 
-// AddWith is Add in a transaction with the writes of before and after: all of it or
+// AddWith is Add in a transaction with the writes of before and after: all of them or
 // nothing. It also returns the proof that the caller, who has just chosen the credentials,
 // is that account.
 func (s *Service) AddWith(

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Enrolment is a second factor that is not in force yet.
+// Enrolment is a second factor that is not active yet.
 type Enrolment struct {
 	// Secret is the seed in base32, to be typed into an authenticator.
 	Secret plexauth.Secret

@@ -22,7 +22,7 @@ import (
 // credentials.
 type Caller struct {
 	// ClientIdentifier is the identifier that a program chose for its device. It is not
-	// a secret: every server that the program uses learns it. Empty: it is no program.
+	// a secret: every server that the program uses learns it. If empty, it is not a program.
 	ClientIdentifier string
 	// Marks is what MarkBrowser returned to the browser. It cannot be forged.
 	// Empty: no marks.

@@ -28,7 +28,7 @@ const (
 	skew = 1
 	// seedSize is the size of a seed in bytes: 160 bits (RFC 4226, section 4).
 	seedSize = 20
-	// backupCodes is the number of backup codes that are generated at once.
+	// backupCodes is the number of backup codes that are generated together.
 	backupCodes = 10
 )
 

@@ -115,7 +115,7 @@ type auditJSON struct {
 	Device    string     `json:"device"`    // that it was done with
 	Address   string     `json:"address"`   // network address of the actor
 	Detail    string     `json:"detail"`    // depends on the event
-	Chain     string     `json:"chain"`     // hash of the row and the one before it
+	Chain     string     `json:"chain"`     // hash of the row and the previous one
 }
 
 // auditPage is a page of the log, the newest rows first. Before is the parameter for

@@ -53,7 +53,7 @@ type Evidence struct {
 	FirstAccount, Last time.Time
 }
 
-// append writes the rows of a commit, each with the hash of the one before, and
+// append writes the rows of a commit, each with the hash of the previous one, and
 // moves the head. It runs once for each commit, however many events it holds.
 func (l *Log) append(ctx context.Context, tx *db.Tx, entries []Entry) error {
 	ends, err := l.rows.Ends(ctx, tx)

@@ -82,7 +82,7 @@ type Entry struct {
 	Device  string // the device's description of itself
 	Address string // of the client
 	Detail  string // further details
-	Hash    Hash   // of this row and the one before
+	Hash    Hash   // of this row and the previous one
 }
 
 // maxText is the maximum length of a text of a row, in bytes. Most long texts are

@@ -247,7 +247,7 @@ type auditJSON struct {
 	Device    string    `json:"device"`    // the name that the device reported
 	Address   string    `json:"address"`   // of the client
 	Detail    string    `json:"detail"`    // further details
-	Hash      string    `json:"hash"`      // of this row and the one before
+	Hash      string    `json:"hash"`      // of this row and the previous one
 }
 
 // printRows prints rows as JSON objects, one on each line, or as a table.

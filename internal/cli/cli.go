@@ -21,7 +21,7 @@ import (
 
 // Main runs the command line of this process and returns its exit code.
 // Interrupt and SIGTERM cancel the running command; a second one stops the
-// process at once.
+// process immediately.
 func Main() int {
 	if code, ran := sandbox.RunHelper(os.Args[1:]); ran {
 		return code
@@ -29,7 +29,7 @@ func Main() int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	ends := cancelOn(cancel, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() { signal.Stop(ends) }) // a second Ctrl-C exits at once
+	context.AfterFunc(ctx, func() { signal.Stop(ends) }) // a second Ctrl-C exits immediately
 	if !signal.Ignored(syscall.SIGHUP) {                 // nohup ignores it
 		// SIGHUP stays caught until the end: a closing terminal often sends it twice.
 		cancelOn(cancel, syscall.SIGHUP)

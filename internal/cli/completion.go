@@ -93,7 +93,7 @@ func (cp completer) accounts(cmd *cobra.Command, _ []string, typed string) (name
 		list, err := paging.Rows(c.Accounts.Search(ctx, typed, paging.Request{Limit: completions}))
 		for _, acc := range list {
 			switch {
-			case acc.Managed(): // its name is no username
+			case acc.Managed(): // its name is not a username
 			case !strings.HasPrefix(acc.UsernameKey, account.SearchKey(typed)):
 				names = append(names, cobra.CompletionWithDesc(acc.Email, acc.Username))
 			default:

@@ -17,7 +17,7 @@ type printer[T any] interface {
 	end() error
 }
 
-// writePages prints a listing, limit rows at most; 0 is no limit. It returns the
+// writePages prints a listing, at most limit rows; 0 means no limit. It returns the
 // place after the last row, if there are more.
 func writePages[T any](p printer[T], limit int, read func(paging.Request) (paging.List[T], error)) (paging.Cursor, error) {
 	r := paging.Request{Limit: listPage}

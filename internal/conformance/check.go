@@ -81,7 +81,7 @@ type Config struct {
 	Password plexauth.Secret
 	// Token is an access token of the account. Empty: the one of a sign-in.
 	Token plexauth.Secret
-	// OtherToken is an access token of another account, which is no admin of the
+	// OtherToken is an access token of another account, which is not an admin of the
 	// media server and owns no server.
 	OtherToken plexauth.Secret
 	// Client sends the requests. Nil: one that waits ten seconds.

@@ -65,7 +65,7 @@ type Config struct {
 	MustExist bool
 	// Holder describes this process, such as "usher serve", if no other process
 	// with a Holder can have Dir open: Open then returns a *HeldError. Empty: the
-	// process works beside a server.
+	// process runs next to a server.
 	Holder string
 	// KeyFile is the file with the database's key. A database that has no key
 	// yet adopts the one in the file, which is created if needed. Required

@@ -126,7 +126,7 @@ func Move(ctx context.Context, cfg MoveConfig) (m Moved, err error) {
 	return m, err
 }
 
-// openOriginal opens the database that is to be moved, which nothing else may use.
+// openOriginal opens the database to move, which nothing else may use.
 func openOriginal(ctx context.Context, cfg MoveConfig) (*db.DB, error) {
 	if cfg.From.Dir != "" {
 		if err := db.Alone(ctx, cfg.From.Dir, cfg.Holder); err != nil {

@@ -77,7 +77,7 @@ func place(t testing.TB, cfg core.Config) {
 	}
 }
 
-// Clock is a clock that moves only when it is told to. It is safe for concurrent
+// Clock is a clock that only tests advance. It is safe for concurrent
 // use.
 type Clock struct {
 	mu  sync.Mutex

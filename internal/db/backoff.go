@@ -7,7 +7,7 @@ import (
 )
 
 // The pauses between two attempts to connect, or to run a write that another
-// program's lock ended. The first attempt after a loss comes at once.
+// program's lock ended. The first attempt after a loss is immediate.
 const (
 	firstPause = 50 * time.Millisecond
 	maxPause   = time.Second

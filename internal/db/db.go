@@ -58,7 +58,7 @@ type Config struct {
 	StaleGrace time.Duration
 	// Holder describes this process, such as "usher serve", if it must be the only
 	// one of its kind: Open then returns a *HeldError while another process with a
-	// Holder has the folder open. Empty: the process works beside any other.
+	// Holder has the folder open. If empty, the process can run next to any other.
 	Holder string
 	// Migrations holds the schema's steps in one folder for each engine, such
 	// as sqlite/00001_init.sql, and the script of the resulting schema, such as

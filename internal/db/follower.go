@@ -13,7 +13,7 @@ import (
 const (
 	// lookTimeout is how long one look at the feed may take.
 	lookTimeout = 2 * time.Second
-	// steady is how long a connection lasts that the next one may follow at once.
+	// steady is how long a connection must last for the next one to follow immediately.
 	steady = 2 * maxPause
 	// lookPause is between two looks, however often the feed grows.
 	lookPause = 10 * time.Millisecond

@@ -42,7 +42,7 @@ func newHosts(all *pgx.ConnConfig, password func() string) *hosts {
 	return h
 }
 
-// order returns the hosts in the order in which they are to be tried.
+// order returns the hosts in the order in which to try them.
 func (h *hosts) order() []int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,7 +81,7 @@ func (h *hosts) renewed(refused string) bool {
 }
 
 // connector opens connections to whichever host takes them. After a failure it waits
-// longer and longer before it tries again, and returns the error at once meanwhile: each
+// longer and longer before it tries again, and returns the error immediately until then: each
 // request would connect otherwise, and keep a database busy that is about to come back.
 // It implements driver.Connector.
 type connector struct {
@@ -102,7 +102,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	conn, err := c.connect(ctx)
-	if err == nil || ctx.Err() == nil { // the caller's time is no failure of the database
+	if err == nil || ctx.Err() == nil { // the caller's timeout is not a failure of the database
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		_ = c.retry.result(err)

@@ -28,7 +28,7 @@ const expandLine = "-- expand\n"
 // in place of them, in a fraction of the time. The steps are the source: a test
 // generates the script from them.
 type schema struct {
-	// version is the version of the last step in it; 0: there is no script.
+	// version is the version of the last step in it; 0 if there is no script.
 	version int
 	sql     string
 }

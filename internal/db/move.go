@@ -48,7 +48,7 @@ func (e *MoveError) Error() string {
 
 // Errors of Move and Replace.
 var (
-	// ErrNotEmpty reports that there are rows in a database that is to be filled.
+	// ErrNotEmpty reports that the target database has rows.
 	ErrNotEmpty = errors.New("the database is not empty")
 	// ErrOtherMove reports that a database is half filled from another one.
 	ErrOtherMove = errors.New("the database holds half of another one")
@@ -379,7 +379,7 @@ func Alone(ctx context.Context, dir, holder string) (err error) {
 }
 
 // SetAside renames the database of a folder, if it was moved away from
-// there, and returns the new name; empty if there is no database, or it is in use.
+// there, and returns the new name; or "" if there is no database, or it is in use.
 func SetAside(ctx context.Context, cfg Config) (name string, err error) {
 	cfg.MustExist = true
 	d, err := Open(ctx, cfg)

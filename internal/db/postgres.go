@@ -150,7 +150,7 @@ var errPooled = errors.New("there is a pooler before the database that changes t
 // as it lives. Otherwise the settings of one would be those of another, and a write
 // could be acknowledged before it is on disk.
 //
-// A pooler gives each client a number in place of the session's. Such a client is told the
+// A pooler gives each client a number in place of the session's. Such a client receives the
 // session's by a query, which two clients ask in turns.
 func checkSessions(ctx context.Context, pool *sql.DB) (err error) {
 	first, err := pool.Conn(ctx)

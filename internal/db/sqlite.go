@@ -99,7 +99,7 @@ func isSQLiteConflict(err error) bool {
 
 // How a connection is set up. A commit is on disk when it returns (synchronous=FULL).
 // Each connection may cache 8 MB of pages. In a database with three million tokens, a
-// look-up with 2 MB reads most of its pages from the file again. The busy timeout covers
+// lookup with 2 MB reads most of its pages from the file again. The busy timeout covers
 // a command line that writes while the server does.
 const pragmas = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 	"&_pragma=foreign_keys(1)&_pragma=cache_size(-8000)&_pragma=temp_store(MEMORY)&_txlock=immediate"

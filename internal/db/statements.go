@@ -127,7 +127,7 @@ func (s *statements) queryRowOnce(ctx context.Context, query string, args ...any
 
 // close closes the statements and then the connections. Closing a *sql.Conn
 // does not close its statements, and SQLite keeps a database open, with its
-// write-ahead log beside it, as long as it has statements.
+// write-ahead log next to it, as long as it has statements.
 func (s *statements) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

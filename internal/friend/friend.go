@@ -132,7 +132,7 @@ type Wish struct {
 }
 
 // Invite sends an invitation. If the invited account is a managed user of the sender's
-// own home, the server is shared at once, and the share is returned with the number
+// own home, the server is shared immediately, and the share is returned with the number
 // that the invitation would have had. Errors: fault.Invalid, ErrInvited, ErrFriends,
 // ErrMany, ErrManaged, ErrNotFound, source.ErrShared, source.ErrNotFound,
 // source.ErrOwner, source.ErrNoSection.

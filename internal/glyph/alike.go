@@ -97,7 +97,7 @@ func scriptOf(r rune) string {
 	return "unknown"
 }
 
-// zeroOf returns the zero of the digits that r belongs to; -1 if r is no digit.
+// zeroOf returns the zero of the digits that r belongs to; -1 if r is not a digit.
 // Unicode has the ten digits of a script in a row.
 func zeroOf(r rune) rune {
 	for _, d := range unicode.Nd.R16 {

@@ -9,11 +9,11 @@ import (
 )
 
 // Failures limits the rate of failed attempts by key (an account, an address).
-// Each key may fail Burst times at once and gets one more attempt per Refill, so a
+// Each key may fail Burst times in a row and gets one more attempt per Refill, so a
 // user who mistypes is never locked out for long, and a guesser is slowed to the
 // refill rate. The zero value has no limit. It is safe for concurrent use.
 type Failures struct {
-	// Burst is the number of failures that a key may have at once. If zero, there is no
+	// Burst is the number of failures that a key may have in a row. If zero, there is no
 	// limit.
 	Burst int
 	// Refill is the time after which one failure of a key is forgotten.
@@ -163,7 +163,7 @@ func (f *Failures) begin(key hashedKey, now time.Time) (wait time.Duration, ende
 	return 0, nil
 }
 
-// left returns how many times key may fail at once. It is at least one if wait returns
+// left returns how many times key may fail in a row. It is at least one if wait returns
 // 0.
 func (f *Failures) left(key hashedKey, now time.Time) int {
 	return f.Burst - int(max(0, f.debt[key].Sub(now)+f.Refill-1)/f.Refill)

@@ -88,7 +88,7 @@ func (r Role) String() string {
 	return "unknown"
 }
 
-// Restrictions are the restrictions of managed users; "" is none. usher only reports
+// Restrictions are the restrictions of managed users; "" means none. usher only reports
 // them: media servers decide what they mean. The names are from clients' sources.
 var Restrictions = []string{"", "little_kid", "older_kid", "teen"}
 

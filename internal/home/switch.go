@@ -32,7 +32,7 @@ func needsPIN(u, target User) bool {
 // correct, even if none is required.
 //
 // Attack: a managed user becomes the owner. Attack: someone guesses the PIN, also on
-// several nodes at once. So the result is returned only if the user is not locked in
+// several nodes at the same time. So the result is returned only if the user is not locked in
 // the transaction that counts it. Attack: a user leaves the home and switches at the
 // same time. So the users of the home and the PIN are read again in that transaction.
 //
@@ -122,7 +122,7 @@ func (s *Service) targetOf(
 ) (User, error) {
 	h, err := s.of(ctx, q, as)
 	// Attack: a switch that began before the account was disabled leads to a token that
-	// is no child of what was revoked then.
+	// is not a child of a token that was revoked then.
 	if errors.Is(err, account.ErrNotFound) || err == nil && h.Self.Account.Disabled {
 		return User{}, token.ErrInvalid
 	}

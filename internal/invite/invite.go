@@ -145,7 +145,7 @@ type Config struct {
 	Outbox mail.Queue
 	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// FailedTries is the number of non-existing links that a network may try at once.
+	// FailedTries is the number of non-existing links that a network may try in a row.
 	// After that, it may try one each minute. If zero, there is no limit.
 	FailedTries int
 	// Now returns the time. If nil, time.Now is used.

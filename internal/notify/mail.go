@@ -19,7 +19,7 @@ const (
 	mailWithin = 24 * time.Hour
 	// lookAgain is the interval at which a node polls for due notices.
 	lookAgain = 30 * time.Second
-	// batch is the number of due notices that are read at once.
+	// batch is the number of due notices that are read together.
 	batch = 200
 	// putOff is the delay before notices that could not be queued are tried again.
 	putOff = time.Minute

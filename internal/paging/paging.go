@@ -99,7 +99,7 @@ func All[T any](limit int, read func(Request) (List[T], error)) iter.Seq2[T, err
 }
 
 // Cursor is the place of a row in the order of its listing, as a text for links. If
-// empty, it is no place. It contains the values that the listing is ordered by, and no
+// empty, it is not a place. It contains the values that the listing is ordered by, and no
 // secrets.
 type Cursor string
 

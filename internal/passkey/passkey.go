@@ -63,7 +63,7 @@ type Config struct {
 	// PublicURL is the URL of the pages. Passkeys for another host cannot sign in. If
 	// it is empty, the pages may be at any address.
 	PublicURL string
-	// Begins is the number of sign-ins that one address may begin at once. After that,
+	// Begins is the number of sign-ins that one address may begin in a row. After that,
 	// it may begin one each second. If zero, there is no limit.
 	Begins int
 	// Now returns the time. If nil, time.Now is used.

@@ -32,7 +32,7 @@ type front struct {
 	cfg       *Config
 	authority *authority
 	names     *names
-	proxy     bool // it is a proxy for programs that were told to use one
+	proxy     bool // it is the proxy of programs that are configured to use one
 
 	server *http.Server
 	ready  chan net.Conn // have a request for the server
@@ -252,7 +252,7 @@ func (f *front) handle(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refusal is what a client is told.
+// refusal is the error for a client.
 func refusal(host string, port int) string {
 	what := host
 	if !slices.Contains(httpPorts, port) {

@@ -26,7 +26,7 @@ func namedIn(folder string) func(proc string) bool {
 }
 
 // endProcesses ends every process of a kind. Each pass can meet children that were
-// started during the one before.
+// started during the previous one.
 func endProcesses(is func(proc string) bool) {
 	for range 100 {
 		if endSome(is) == 0 {

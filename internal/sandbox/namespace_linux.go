@@ -94,7 +94,7 @@ func (r *run) namespace() (Status, error) {
 	return status, err
 }
 
-// order returns what is to be done in the namespaces, and the environment of the
+// order returns what to do in the namespaces, and the environment of the
 // command.
 func (r *run) order() (order, environ) {
 	system, bundles := r.bundles()
@@ -315,7 +315,7 @@ func (r *run) serveInit(conn *net.UnixConn, wait func() (Status, error)) (Status
 }
 
 // sendCommand tells the helper what to become. Each part has a message of its own: all
-// of them are more than a socket takes at once.
+// of them are more than a socket accepts in one message.
 func (r *run) sendCommand(conn net.Conn, env environ) error {
 	send := func(kind byte, values ...string) error {
 		for _, v := range values {

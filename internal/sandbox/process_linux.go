@@ -18,7 +18,7 @@ func hasStopped(pid int) bool {
 	return err == nil && info.Signo == int32(unix.SIGCHLD)
 }
 
-// stopThread stops this process, at once as this thread sees it.
+// stopThread stops this process, immediately from this thread's view.
 func stopThread() { _ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP) }
 
 // defaultAction lets a signal end this process as it ends others: Go's runtime

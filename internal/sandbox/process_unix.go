@@ -84,12 +84,12 @@ func fromTerminal(sig os.Signal) bool {
 }
 
 // followStop stops this process if the command has stopped, so that the shell
-// notices, and lets the command go on when the shell lets this process go on.
+// notices, and continues the command when the shell continues this process.
 func followStop(pid int) {
 	if !hasStopped(pid) {
 		return
 	}
-	runtime.LockOSThread() // the signal reaches this thread before it goes on
+	runtime.LockOSThread() // the signal reaches this thread before it continues
 	defer runtime.UnlockOSThread()
 	stopThread()
 	_ = syscall.Kill(pid, syscall.SIGCONT)

@@ -66,7 +66,7 @@ func (Audit) List(ctx context.Context, q db.Querier, query audit.Query) ([]audit
 	return collect(rows, err, scanAudit)
 }
 
-// clockSteps is how far a clock can have been set back at once so that a search by
+// clockSteps is how far a clock can have been set back in one step so that a search by
 // time still finds every row.
 const clockSteps = time.Hour
 

@@ -27,7 +27,7 @@ type entry struct {
 	tokenID, accountID, deviceID, sourceID int64
 	expires                                int64 // Unix milliseconds; 0: never
 	used                                   int64 // Unix milliseconds of the last known use by this process
-	noted                                  int64 // time of the last use that is written or pending
+	noted                                  int64 // time of the last recorded or pending use
 	kind                                   Kind
 	admin, disabled                        bool
 }
@@ -109,7 +109,7 @@ func (c *cache) put(h Hash, e entry, generation uint64) {
 }
 
 // load loads and caches an entry. Requests that arrive during the query wait for the same
-// result: a token that many use at once is looked up once. A request that arrives after a
+// result: a token in many concurrent requests is read once. A request that arrives after a
 // removal sends its own query, since the result could be from before the removal.
 func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() (entry, error)) (entry, error) {
 	s := c.of(h)
@@ -143,7 +143,7 @@ func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() 
 	return l.entry, l.err
 }
 
-// touch remembers a use, and reports whether it is to be written.
+// touch records a use in memory, and reports whether it must be written.
 func (c *cache) touch(h Hash, now int64) bool {
 	s := c.of(h)
 	s.mu.Lock()

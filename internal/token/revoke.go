@@ -19,7 +19,7 @@ func (s *Service) SignOut(ctx context.Context, by audit.Actor, p Principal) erro
 	return err
 }
 
-// Revoke revokes a token and all its descendants at once. Errors: ErrNotFound.
+// Revoke revokes a token and all its descendants. Errors: ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
 	return s.revokeOne(ctx, by, id, audit.TokenRevoked)
 }

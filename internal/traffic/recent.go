@@ -67,7 +67,7 @@ func (r *Recorder) remember(s *seenRequest, status int) {
 	r.recent.list = append(r.recent.list, s.Request)
 	r.recent.size += len(s.Body)
 	for len(r.recent.list) > maxRecent || r.recent.size > maxRecentSize {
-		oldest := len(r.recent.list)/10 + 1 // many at once, so that most requests do not move the list
+		oldest := len(r.recent.list)/10 + 1 // many together, so that most requests do not move the list
 		for _, old := range r.recent.list[:oldest] {
 			r.recent.size -= len(old.Body)
 		}

@@ -49,7 +49,7 @@ type Config struct {
 	Key *seal.Key
 	// Name distinguishes the keys of several limits.
 	Name string
-	// Burst is the number of failures that a key may have at once. If zero, there is no
+	// Burst is the number of failures that a key may have in a row. If zero, there is no
 	// limit.
 	Burst int
 	// Refill is the time after which one failure of a key is forgotten.

@@ -7,8 +7,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ownWebhooks shows the addresses that are told what happens to the visitor's account,
-// and the secret that signs what they are told.
+// ownWebhooks shows the addresses that receive events of the visitor's account, and the
+// secret that signs these requests.
 type ownWebhooks struct {
 	webhooks *webhook.Service
 	caution  caution

@@ -71,7 +71,7 @@ func (a *adminAudit) show(ctx context.Context, v *visit) (view, error) {
 }
 
 // link cuts the entries to a page, in the order of the page, and sets the links to the
-// pages beside it.
+// neighbouring pages.
 func (d *auditData) link(query audit.Query) {
 	more := len(d.Entries) > maxEntries // in the direction of reading
 	d.Entries = d.Entries[:min(len(d.Entries), maxEntries)]

@@ -143,7 +143,7 @@ func (a *adminSources) oneOf(ctx context.Context, v *visit, id int64, s sent) (v
 	data.Source, data.Self = a.known(src)
 	for _, text := range []*string{&data.ProductVersion, &data.Platform, &data.PlatformVersion, &data.Device} {
 		if *text == source.Unknown {
-			*text = "" // programs are told so; people need not read it
+			*text = "" // it is for programs, and not for users
 		}
 	}
 	if a.kind == source.Server {

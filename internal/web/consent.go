@@ -314,7 +314,7 @@ func (c *consent) denied(context.Context, *visit) (view, error) {
 	}}, nil
 }
 
-// allowed sends the browser back to the program: at once to an origin that an
+// allowed sends the browser back to the program: immediately to an origin that an
 // admin allowed, to any other only when the visitor follows the link.
 func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
 	query := v.URL.Query()

@@ -8,7 +8,7 @@ import (
 )
 
 // icons are drawings of kinds of device, of our own, 24 units wide and high. They
-// say nothing that the text beside them does not.
+// say nothing that the text next to them does not.
 var icons = map[string]string{
 	"television": `<rect x="2" y="4" width="20" height="13" rx="2"/><path d="M8 21h8M12 17v4"/>`,
 	"phone":      `<rect x="7" y="2" width="10" height="20" rx="2"/><path d="M11 18.5h2"/>`,

@@ -16,7 +16,7 @@ import (
 const invitationPath = "/invitation"
 
 // invitationCookie holds the secret of an invitation between the link and the form.
-// The link's address is replaced at once, so that the secret is in no history and in
+// The link's address is replaced immediately, so that the secret is in no history and in
 // no Referer.
 const invitationCookie = "usher_invitation"
 

@@ -53,7 +53,7 @@ func (l *link) form(_ context.Context, v *visit) (view, error) {
 	return view{name: "link", data: newLinkData(pinRequest{Code: code})}, nil
 }
 
-// submit looks the code up and goes on to the consent page.
+// submit looks up the code and redirects to the consent page.
 func (l *link) submit(ctx context.Context, v *visit) (view, error) {
 	r := readPINRequest(v.PostForm)
 	r.Code = strings.ToUpper(strings.Join(strings.Fields(strings.Join(v.PostForm["code"], "")), ""))

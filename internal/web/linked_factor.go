@@ -13,7 +13,7 @@ import (
 const linkedFactorPath = "/second-factor"
 
 // enrolCookie holds the secret of an admin's link between the link and the form.
-// The link's address is replaced at once, so that the secret is in no history.
+// The link's address is replaced immediately, so that the secret is in no history.
 const enrolCookie = "usher_enrol"
 
 // errOtherAccount says that an admin's link is somebody else's.

@@ -25,7 +25,7 @@ func nameTag(name string) template.HTML {
 }
 
 // isolated shows a name whose letters may go from right to left: it does not turn round
-// the numbers and commas beside it. In an attribute, only the name is left.
+// the numbers and commas next to it. In an attribute, only the name is left.
 func isolated(name string) template.HTML {
 	return template.HTML("<bdi>" + html.EscapeString(name) + "</bdi>")
 }
@@ -47,7 +47,7 @@ func short(name string) string {
 }
 
 // claim shows in quotation marks what a program says of itself. It has none in it,
-// so that the program cannot end the quotation and go on in our own words.
+// so that the program cannot end the quotation and continue in usher's words.
 func claim(text string) string {
 	return quoted(strings.Map(func(r rune) rune {
 		if strings.ContainsRune(quotationMarks, r) {

@@ -6,7 +6,7 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// neighbours are the links from one page of a listing to those beside it. They are
+// neighbours are the links from one page of a listing to the previous and the next. They are
 // plain addresses, and work without JavaScript.
 type neighbours struct {
 	// What names the listing, for people who hear the page.

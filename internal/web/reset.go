@@ -16,7 +16,7 @@ import (
 const resetPath = "/reset"
 
 // resetCookie holds the secret of a reset link between the link and the form. The
-// link's address is replaced at once, so that the secret is in no history and in no
+// link's address is replaced immediately, so that the secret is in no history and in no
 // Referer.
 const resetCookie = "usher_reset"
 

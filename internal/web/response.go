@@ -29,7 +29,7 @@ type view struct {
 	retry time.Duration
 	// cookies are set in the browser. See setCookie for what may be left out.
 	cookies []*http.Cookie
-	// refresh is an address on another site that the page goes on to by itself.
+	// refresh is an address on another site that the page redirects to automatically.
 	// It is sent as a header, because form-action in the Content-Security-Policy
 	// blocks a redirect to another site after a form.
 	refresh string

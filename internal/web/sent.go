@@ -16,7 +16,7 @@ import (
 //
 // A template gets one of its forms by the form's action, {{$f := .Form "/link"}}, and
 // asks it for the attributes of each field and for {{wrong $f "code"}} below it. So every form keeps what was typed, marks
-// the field that is wrong, and has the problem beside it; the summary at the top of
+// the field that is wrong, and has the problem next to it; the summary at the top of
 // the page links to the field. A page may have many forms with fields of the same
 // name: what was sent belongs to the one with the action that it was sent to.
 type sent struct {
@@ -56,7 +56,7 @@ func rejected(v *visit, err error) (sent, bool) {
 
 // otherNames are what forms call the fields that the domain's errors name.
 var otherNames = map[string][]string{
-	"password":           {"new"}, // beside the visitor's own, which is "current"
+	"password":           {"new"}, // next to the visitor's own, which is "current"
 	"account":            {"account-name", "owner-name"},
 	"restrictionProfile": {"restriction"},
 	"urls[]":             {"url"},

@@ -15,7 +15,7 @@ import (
 const setupPath = "/setup"
 
 // setupCookie holds the set-up key between the link and the form. The link's
-// address is replaced at once, so that the key is in no history.
+// address is replaced immediately, so that the key is in no history.
 const setupCookie = "usher_setup"
 
 // setup creates the first admin, for the visitor who has the set-up link.

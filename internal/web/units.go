@@ -94,7 +94,7 @@ func translated(source string, translate func(unit string) string) string {
 	return b.String()
 }
 
-// isStatement reports whether an action shows nothing and is no condition.
+// isStatement reports whether an action shows nothing and is not a condition.
 func isStatement(text string) bool {
 	word := strings.TrimLeft(text, "{- ")
 	for _, s := range []string{"define ", "template ", "block ", "$"} {

@@ -33,7 +33,7 @@ func ago(now, t time.Time) phrase {
 	return say("%d years ago", n(365*day))
 }
 
-// whenTag shows a time as "2 minutes ago". The exact time is beside it, and is seen
+// whenTag shows a time as "2 minutes ago". The exact time is next to it, and is seen
 // when the pointer is over it or the keyboard's focus is on it. It is read aloud in
 // any case.
 func whenTag(l *language, now, t time.Time) template.HTML {

@@ -64,7 +64,7 @@ func (c *consent) who(ctx context.Context, v *visit) (view, error) {
 	return view{name: "who", data: whoData{r, choices(house)}}, err
 }
 
-// pinProblem returns the text to show beside the field of a PIN.
+// pinProblem returns the text to show at the field of a PIN.
 func pinProblem(err error) (phrase, bool) {
 	if errors.Is(err, home.ErrPIN) {
 		return say("This is not the PIN. Try again."), true

@@ -20,7 +20,7 @@ const (
 	// atOnce is the number of requests that a node sends concurrently, at most one for
 	// each account.
 	atOnce = 32
-	// batch is the number of due requests that are read at once.
+	// batch is the number of due requests that are read together.
 	batch = 1000
 )
 

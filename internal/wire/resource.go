@@ -232,7 +232,7 @@ type TransientToken struct {
 	ExpiresAt time.Time
 }
 
-// Append implements Body. It encodes by hand because this response is among the
+// Append implements Body. It does not use encoding/json because this response is among the
 // most frequent; the token's alphabet needs no escaping.
 func (t TransientToken) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	if f == JSON {

@@ -31,7 +31,7 @@ var Migrations = fstest.MapFS{
 }
 
 // Run runs the suite. Each call of newPlace prepares an empty place for one
-// database and returns how to open it. Two handles that are open at once stand
+// database and returns how to open it. Two handles that are open at the same time stand
 // for two processes. The suite closes every handle.
 func Run(t *testing.T, newPlace func(t *testing.T) func(cfg db.Config) (*db.DB, error)) {
 	for _, test := range []struct {

@@ -19,7 +19,7 @@ type Proxy struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	cut     bool // no connection lives
-	frozen  bool // nothing gets through, and nobody is told
+	frozen  bool // nothing gets through, and connections stay open
 	deaf    bool // no notification gets through
 	dropped int  // notifications
 	came    int  // connections
@@ -77,7 +77,7 @@ func (p *Proxy) Dropped() (n int) {
 	return n
 }
 
-// Connections returns how many connections there have been, with those that were cut at once.
+// Connections returns how many connections there have been, including rejected ones.
 func (p *Proxy) Connections() (n int) {
 	p.set(func() { n = p.came })
 	return n

@@ -86,7 +86,7 @@ func (k *Key) Attest(t testing.TB, challenge string) []byte {
 	})
 	check(t, err)
 	data := k.data(attested)
-	data = append(data, make([]byte, 16)...) // the make is not told
+	data = append(data, make([]byte, 16)...) // the make of the authenticator is not disclosed
 	data = binary.BigEndian.AppendUint16(data, uint16(len(k.ID)))
 	data = append(append(data, k.ID...), public...)
 	object, err := webauthncbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})

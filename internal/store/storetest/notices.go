@@ -87,7 +87,7 @@ func testOldNotices(t *testing.T, w *fixture) {
 	}
 }
 
-// What is to be sent to another address than the newest is not pushed out for a while.
+// Old notices are deleted, except recent ones that still must be sent to another address.
 func testWaitingNotices(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	newest := notify.Notice{AccountID: mia.ID, Kind: notify.Password, At: at(9)}

@@ -24,7 +24,7 @@ import (
 )
 
 // Run runs the suite. Each call of newPlace prepares an empty place for one
-// database and returns how to open it. Two handles that are open at once stand
+// database and returns how to open it. Two handles that are open at the same time stand
 // for two processes. The place closes every handle at the end of the test.
 func Run(t *testing.T, newPlace func(t *testing.T) (open func() *db.DB)) {
 	for _, test := range slices.Concat(
@@ -132,7 +132,7 @@ func (w *fixture) wantTouched(what string, fn func(context.Context, *db.Tx) erro
 	same(w.t, what+" touches", w.touched(fn), wanted)
 }
 
-// oneWins runs a write in both processes, many times at once, and fails the
+// oneWins runs a write in both processes, many times in parallel, and fails the
 // test unless one succeeds and all others conflict.
 func (w *fixture) oneWins(fn func(ctx context.Context, tx *db.Tx, i int) error) {
 	w.t.Helper()

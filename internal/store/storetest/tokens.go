@@ -453,7 +453,7 @@ func testNoteUses(t *testing.T, w *fixture) {
 	tv, phone := w.device(mia.ID, "tv"), w.device(mia.ID, "phone")
 	begin := stored(time.Now().Add(time.Hour))
 	uses := make(map[int64]token.Use)
-	for i := range 700 { // more than are written at once
+	for i := range 700 { // more than are written in one transaction
 		id := w.token(fmt.Sprint(i), token.Row{AccountID: mia.ID, DeviceID: []int64{tv, phone}[i%2]})
 		uses[id] = token.Use{TokenID: id, DeviceID: []int64{tv, phone}[i%2], At: begin.Add(-time.Duration(i%2) * time.Second)}
 	}
@@ -518,7 +518,7 @@ func testNotesWaitForNobody(t *testing.T, w *fixture) {
 	want(t, "a token that was revoked while its use was noted", err, db.ErrNotFound)
 }
 
-// Attack: a token is used while it is revoked. Uses are noted by two processes, in the
+// Attack: a token is used while it is revoked. Uses are recorded by two processes, in the
 // order of the tokens, while writes change and remove them in the other order.
 func testNotesBesideRevocations(t *testing.T, w *fixture) {
 	mia := w.account("mia")
