@@ -178,6 +178,10 @@ func (s *Spender) SpendPartial(
 		return errors.New("spending the zero proof")
 	}
 	ctx = context.WithoutCancel(ctx)
+	// Outside the transaction, which can run more than once.
+	if !p.spent.CompareAndSwap(false, true) {
+		return p.claim.Void(ctx, by)
+	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		spent, err := s.spend(ctx, tx, by, p)
 		if err != nil {
@@ -194,9 +198,6 @@ func (s *Spender) SpendPartial(
 // spend checks that the proof is not void, and uses up its one-time codes.
 func (s *Spender) spend(ctx context.Context, tx *db.Tx, by audit.Actor, p Proof) (Spent, error) {
 	c := p.claim
-	if !p.spent.CompareAndSwap(false, true) {
-		return Spent{}, errVoid
-	}
 	a, err := s.rows.Account(ctx, tx, c.AccountID)
 	if errors.Is(err, db.ErrNotFound) {
 		return Spent{}, errVoid

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -203,6 +204,26 @@ func TestVoid(t *testing.T) {
 	w.wants("the second time", w.spender().Spend(t.Context(), by, p, do), void)
 	if ran != 1 || asked != 1 {
 		t.Errorf("the write ran %d times and Void %d times, want once each", ran, asked)
+	}
+}
+
+// PostgreSQL can end a transaction because of another one. The write then runs again, and
+// the proof that it spends is not void.
+func TestSpendRunsAgain(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	p := signin.NewProof(signin.Claim{
+		AccountID: w.mia.ID, Void: func(context.Context, audit.Actor) error { return errors.New("void") },
+	})
+	ran := 0
+	do := func(context.Context, *db.Tx, signin.Spent) error {
+		if ran++; ran == 1 {
+			return &pgconn.PgError{Code: "40P01"} // deadlock_detected
+		}
+		return nil
+	}
+	w.must(w.spender().Spend(t.Context(), by, p, do))
+	if ran != 2 {
+		t.Errorf("the write ran %d times, want 2", ran)
 	}
 }
 
