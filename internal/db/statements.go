@@ -49,10 +49,11 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 		return stmt, nil
 	}
 	stmt, err := s.db.PrepareContext(ctx, query)
-	if err == nil {
-		s.prepared[query] = stmt
+	if err != nil {
+		return nil, translate(err)
 	}
-	return stmt, err
+	s.prepared[query] = stmt
+	return stmt, nil
 }
 
 // texts returns the queries that were prepared.
