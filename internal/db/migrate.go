@@ -225,9 +225,11 @@ func checkNewer(ctx context.Context, db rowQuerier, have, known int) error {
 	var expansions int
 	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM schema_expansion WHERE version > $1", known).Scan(&expansions)
 	switch {
-	case err != nil && isLost(err) && !hasCode(err, undefinedTable):
-		return err
-	case err != nil || expansions != have-known: // without the table, no step is declared as an expansion
+	case hasCode(err, undefinedTable) || isSQLiteInvalid(err): // without the table, no step is declared as an expansion
+		return newer
+	case err != nil:
+		return fmt.Errorf("reading the expansions of the schema: %w", err)
+	case expansions != have-known:
 		return newer
 	}
 	return nil
