@@ -44,7 +44,8 @@ func newPrivate(parent, prefix string) (dir string, remove func() error, err err
 
 // removeLeft removes the folders of processes that have exited. One without a lock is
 // from a process that is about to lock it, or that exited before it wrote anything
-// there: it is removed if it is empty.
+// there: it is removed if it is empty. The parent may be a folder that everyone can write
+// to, so that one of another user can have any content: it is left alone.
 func removeLeft(parent, prefix string) error {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -56,13 +57,16 @@ func removeLeft(parent, prefix string) error {
 			continue
 		}
 		dir := filepath.Join(parent, e.Name())
+		if info, err := os.Lstat(dir); err != nil || !isOwn(info) {
+			continue
+		}
 		if _, err := os.Lstat(filepath.Join(dir, lockName)); err != nil {
 			_ = os.Remove(dir)
 			continue
 		}
 		release, err := hold(dir, prefix)
 		if err != nil {
-			continue // its process is running, or it belongs to another user
+			continue // its process is running
 		}
 		errs = append(errs, release(), os.RemoveAll(dir))
 	}
