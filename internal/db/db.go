@@ -92,6 +92,7 @@ type DB struct {
 	now     func() time.Time
 
 	migrations fs.FS
+	inMemory   bool // there is no file
 
 	feed     feed
 	commits  *committer
@@ -109,7 +110,10 @@ type DB struct {
 // Open opens the database, creates it if it does not exist and cfg allows it, and
 // migrates its schema. The errors name the place and a remedy.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	d := &DB{engine: sqliteEngine, log: cfg.Logger, now: cfg.Now, grace: cfg.StaleGrace, migrations: cfg.Migrations}
+	d := &DB{
+		engine: sqliteEngine, log: cfg.Logger, now: cfg.Now, grace: cfg.StaleGrace, migrations: cfg.Migrations,
+		inMemory: cfg.URL == "" && cfg.Dir == "",
+	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

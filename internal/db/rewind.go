@@ -203,7 +203,7 @@ func (m *marked) emptyChanged(ctx context.Context, tx *Tx) ([]string, error) {
 }
 
 func (d *DB) checkInMemory() error {
-	if d.pools.place != inMemory {
+	if !d.inMemory {
 		return errNotInMemory
 	}
 	return nil

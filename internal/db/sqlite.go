@@ -46,14 +46,11 @@ var sqliteEngine = engine{
 	},
 }
 
-// inMemory is the place of a database in memory.
-const inMemory = "memory"
-
 // maxReaders is how many reads run at the same time.
 const maxReaders = 4
 
 func openSQLite(cfg Config) (p pools, err error) {
-	p.place = inMemory
+	p.place = "memory"
 	dsn := memoryDSN()
 	if cfg.Dir != "" {
 		p.place = cfg.Dir
@@ -86,6 +83,13 @@ func isSQLiteFull(err error) bool {
 func isSQLiteBusy(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// isSQLiteInvalid reports whether err means that a statement cannot be understood, such as
+// one about a table that does not exist.
+func isSQLiteInvalid(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_ERROR
 }
 
 // isSQLiteConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
