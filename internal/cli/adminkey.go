@@ -14,7 +14,6 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/paging"
-	"github.com/usher-auth/usher/plexauth"
 )
 
 // adminKeyCommands are the commands that manage the keys of the admin API.
@@ -60,9 +59,9 @@ A scope with :write includes the one with :read. The scopes are:
 				}
 				if cs.json {
 					return cs.printJSON(struct {
-						Key plexauth.Secret `json:"key"` // the secret
+						Key string `json:"key"` // the secret
 						adminKeyJSON
-					}{secret, newAdminKeyJSON(adminkey.Stored{Key: k}, time.Now())})
+					}{string(secret), newAdminKeyJSON(adminkey.Stored{Key: k}, time.Now())})
 				}
 				fmt.Fprintln(cs.out, string(secret))
 				fmt.Fprintf(cs.err, "store it: it cannot be shown again; revoke it with %s\n", cs.invocation("admin-key revoke "+k.Name))

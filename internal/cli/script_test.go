@@ -65,7 +65,8 @@ import (
 //	capture VAR RE             sets a variable to the last output's first match
 //	                           of the group in RE
 //	keys KEY…                  the last output is a JSON object, or a list of
-//	                           objects, with these keys in this order
+//	                           objects, with these keys in this order and no
+//	                           secret that hides itself
 //	totp VAR SECRET [STEPS]    sets a variable to a code of a second factor
 //	certificate [LIFE]         writes cert.pem and key.pem for 127.0.0.1, valid for
 //	                           an hour; with a negative LIFE, it has expired
@@ -395,6 +396,9 @@ func keys(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		if !slices.Equal(got, args) {
 			ts.Fatalf("got the keys %v", got)
+		}
+		if bytes.Contains(object, []byte(`"…"`)) {
+			ts.Fatalf("a value is a secret that hides itself: %s", object)
 		}
 	}
 }
