@@ -64,6 +64,30 @@ func TestHolder(t *testing.T) {
 	}
 }
 
+// A restore that was killed leaves no copy of the database.
+func TestRestoreRemovesWhatIsLeft(t *testing.T) {
+	dir, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy.db")
+	if err := open(t, t.TempDir()).Backup(t.Context(), copied, nil); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, "restore-1")
+	if err := os.Mkdir(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"usher.lock", db.Name} {
+		if err := os.WriteFile(filepath.Join(left, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prepare := func(context.Context, *db.DB) error { return nil }
+	if _, err := db.Restore(t.Context(), held(dir, "a restore"), copied, prepare); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := filepath.Glob(filepath.Join(dir, "restore-*")); err != nil || len(list) > 0 {
+		t.Errorf("%v is left, %v", list, err)
+	}
+}
+
 // A holder that is killed holds nothing, whatever it wrote about itself.
 func TestHolderThatIsKilled(t *testing.T) {
 	exe, err := os.Executable()

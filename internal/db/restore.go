@@ -46,11 +46,11 @@ func Restore(
 	} else if !errors.Is(err, errNoLocks) {
 		return "", err
 	}
-	staging, err := os.MkdirTemp(cfg.Dir, "restore-")
+	staging, remove, err := Private(cfg.Dir, "restore-")
 	if err != nil {
-		return "", fmt.Errorf("creating a folder for the copy: %w", err)
+		return "", err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	target := cfg.Dir
 	cfg.Dir, cfg.Holder = staging, ""
 	d, err := OpenCopy(ctx, cfg, path)
