@@ -137,6 +137,22 @@ type MoveOptions struct {
 	End func(context.Context, *Tx) error
 }
 
+// begin calls Begin, if there is one.
+func (o MoveOptions) begin(ctx context.Context, tx *Tx) error {
+	if o.Begin == nil {
+		return nil
+	}
+	return o.Begin(ctx, tx)
+}
+
+// end calls End, if there is one.
+func (o MoveOptions) end(ctx context.Context, tx *Tx) error {
+	if o.End == nil {
+		return nil
+	}
+	return o.End(ctx, tx)
+}
+
 // Move copies everything from one database to another that is empty, compares the two,
 // and marks the first one as moved, so that it cannot be used by mistake. Nothing else
 // must use either of them meanwhile: until it is done, CheckMove fails on both.
@@ -173,10 +189,8 @@ func Move(ctx context.Context, from, to *DB, o MoveOptions) (list []Content, res
 	})
 	if err == nil {
 		err = to.Write(ctx, func(ctx context.Context, tx *Tx) error {
-			if o.End != nil {
-				if err := o.End(ctx, tx); err != nil {
-					return err
-				}
+			if err := o.end(ctx, tx); err != nil {
+				return err
 			}
 			return unmark(ctx, tx, IsFilled)
 		})
@@ -210,10 +224,8 @@ func (c *copier) beginMove(ctx context.Context, from, to *DB, o MoveOptions) (id
 		if err := from.unused(ctx, tx); err != nil {
 			return err
 		}
-		if o.Begin != nil {
-			if err := o.Begin(ctx, tx); err != nil {
-				return err
-			}
+		if err := o.begin(ctx, tx); err != nil {
+			return err
 		}
 		return from.setMark(ctx, tx, MovesAway, id, to.pools.place, false)
 	})
@@ -310,7 +322,7 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 			if err := d.unused(inside, tx); err != nil {
 				return err
 			}
-			if err := o.Begin(inside, tx); err != nil {
+			if err := o.begin(inside, tx); err != nil {
 				return err
 			}
 			if err := tx.Exec(inside, "TRUNCATE "+quoted(names...)); err != nil {
@@ -330,7 +342,7 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 			if err != nil {
 				return err
 			}
-			return o.End(inside, tx)
+			return o.end(inside, tx)
 		})
 	})
 	return list, err

@@ -489,6 +489,22 @@ func TestPostgresDeadlockPauses(t *testing.T) {
 	}
 }
 
+// Options that say nothing are enough to replace a database.
+func TestPostgresReplaceWithoutOptions(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	from, to := open(t, t.TempDir()), openURL(t, pgtest.Database(t))
+	mustPut(t, from, "new")
+	mustPut(t, to, "old")
+	if _, err := to.Replace(t.Context(), from, db.MoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, to); len(got) != 1 || got[0] != "new" {
+		t.Errorf("the rows are %v", got)
+	}
+}
+
 // A statement whose error nobody looked at: PostgreSQL would end the transaction
 // without an error, and the write would be acknowledged and lost.
 func TestPostgresNothingIsLostSilently(t *testing.T) {
