@@ -41,8 +41,8 @@ func (d *DB) Backup(ctx context.Context, path string, told func(Progress)) (err 
 	if err != nil {
 		return fmt.Errorf("copying the database: %w", err)
 	}
-	// The copy is not on disk until it is synced.
-	if err := f.Sync(); err != nil {
+	// The copy and its name are not on disk until they are synced.
+	if err := errors.Join(f.Sync(), syncFolder(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("writing the copy to disk: %w", err)
 	}
 	return checkCopy(ctx, path, "integrity_check")
