@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/net/idna"
+
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 )
@@ -51,6 +53,17 @@ func (m Message) check() error {
 		return fault.Invalidf("subject", "the subject of an e-mail has a line break or another control character")
 	}
 	return nil
+}
+
+// inASCII returns an address with its domain in the form that every mail server takes
+// (RFC 5891). What is before the @ has no such form.
+func inASCII(address string) string {
+	at := strings.LastIndexByte(address, '@') + 1
+	domain, err := idna.Lookup.ToASCII(address[at:])
+	if err != nil {
+		return address
+	}
+	return address[:at] + domain
 }
 
 func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

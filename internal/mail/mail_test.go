@@ -1,10 +1,13 @@
 package mail_test
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,6 +165,107 @@ func TestCertificateIsChecked(t *testing.T) {
 	}
 }
 
+// A mail server on this computer often has a certificate that nobody signed. The
+// connection could do without TLS, so the certificate is not checked.
+func TestUnsignedCertificateOnThisComputer(t *testing.T) {
+	serverTLS, _ := certificate(t)
+	server := mailtest.Start(t, "", "", serverTLS, false)
+	s, _ := start(t, mail.Config{Server: to(t, server)})
+	if err := s.Send(hello); err != nil {
+		t.Fatal(err)
+	}
+	if m := server.Next(); !m.TLS {
+		t.Error("it came without TLS")
+	}
+	until(t, "the count", func() bool { return s.Counts() == mail.Counts{Sent: 1} })
+}
+
+// dialogue runs a mail server that answers each command with a line, and closes the
+// connection instead where the line is empty. It returns its address, and a function
+// that returns how many messages it has accepted.
+func dialogue(t *testing.T, answers map[string]string) (address string, accepted func() int) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	var count atomic.Int64
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go converse(conn, answers, &count)
+		}
+	}()
+	return listener.Addr().String(), func() int { return int(count.Load()) }
+}
+
+func converse(conn net.Conn, answers map[string]string, accepted *atomic.Int64) {
+	defer conn.Close()
+	fmt.Fprint(conn, "220 localhost\r\n")
+	in, data := bufio.NewScanner(conn), false
+	for in.Scan() {
+		verb, _, _ := strings.Cut(in.Text(), " ")
+		switch {
+		case data && in.Text() != ".":
+			continue
+		case data:
+			data, verb = false, "."
+			accepted.Add(1)
+		}
+		answer, ok := answers[verb]
+		if !ok {
+			answer = map[string]string{"DATA": "354 go on", "EHLO": "250-localhost\r\n250 AUTH PLAIN"}[verb]
+		}
+		if ok && answer == "" {
+			return
+		}
+		data = verb == "DATA"
+		fmt.Fprintf(conn, "%s\r\n", cmp.Or(answer, "250 fine"))
+	}
+}
+
+// A message that the server has accepted is sent, however the server ends the
+// connection. A retry would send it twice.
+func TestAcceptedIsSent(t *testing.T) {
+	for name, answers := range map[string]map[string]string{
+		"it closes at QUIT": {"QUIT": "", "RSET": ""},
+		"it refuses QUIT":   {"QUIT": "500 what?", "RSET": "502 not implemented"},
+		"not now":           {"QUIT": "421 too busy", "RSET": "421 too busy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, accepted := dialogue(t, answers)
+			s, log := start(t, mail.Config{Server: parse(t, "smtp://%s?from=usher@example.org", address)})
+			if err := s.Send(hello); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "an outcome", func() bool { return s.Counts() != mail.Counts{} })
+			if text := log(); s.Counts() != (mail.Counts{Sent: 1}) || accepted() != 1 || text != "" {
+				t.Errorf("%+v, and the server has %d messages\n%s", s.Counts(), accepted(), text)
+			}
+		})
+	}
+}
+
+// The domain of an address is sent in ASCII, which every mail server takes.
+func TestNamesBeyondASCII(t *testing.T) {
+	server := mailtest.Start(t, "", "", nil, false)
+	s, _ := start(t, mail.Config{Server: parse(t, "smtp://%s?from=%s", server.Addr, url.QueryEscape("Müller <usher@müller.example>"))})
+	if err := s.Send(mail.Message{To: "mia@bücher.example", Subject: "Grüße", Text: strings.Repeat("ein sehr langer Satz mit ö ", 100) + "\n"}); err != nil {
+		t.Fatal(err)
+	}
+	m := server.Next()
+	if m.From != "usher@xn--mller-kva.example" || m.To != "mia@xn--bcher-kva.example" || !strings.HasPrefix(m.Text, "ein sehr langer Satz mit ö ein") {
+		t.Errorf("%+v", m)
+	}
+	if from := m.Header.Get("From"); from != "=?utf-8?q?M=C3=BCller?= <usher@xn--mller-kva.example>" {
+		t.Errorf("it is from %s", from)
+	}
+}
+
 // A temporary rejection is retried, and a permanent one is not. The log contains
 // neither the address nor the password.
 func TestRetries(t *testing.T) {
@@ -196,6 +301,21 @@ func TestWrongPasswordIsNotLogged(t *testing.T) {
 	}
 	until(t, "the failure", func() bool { return s.Counts().Failed == 1 })
 	if text := log(); strings.Contains(text, "hunter22") || strings.Contains(text, "mia@") {
+		t.Error(text)
+	}
+}
+
+// Attack: a mail server repeats what it was sent to sign in, and so the password reaches
+// the log.
+func TestPasswordThatIsRepeatedIsNotLogged(t *testing.T) {
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00me\x00hunter22"))
+	address, _ := dialogue(t, map[string]string{"AUTH": "535 I do not know AUTH PLAIN " + plain + ", hunter22"})
+	s, log := start(t, mail.Config{Server: parse(t, "smtp://me:hunter22@%s?from=usher@example.org", address)})
+	if err := s.Send(hello); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the failure", func() bool { return s.Counts().Failed == 1 })
+	if text := log(); !strings.Contains(text, "I do not know AUTH PLAIN …, …") {
 		t.Error(text)
 	}
 }

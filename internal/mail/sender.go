@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"strings"
@@ -257,7 +258,8 @@ func (r *run) try(ctx context.Context, e *Entry) (id, to string, err error) {
 	if err != nil {
 		return "", "", errGarbled
 	}
-	return m.ID, m.To, r.attempt(ctx, m.ID, Message{To: m.To, Subject: m.Subject, Text: m.Text})
+	to = inASCII(m.To)
+	return m.ID, to, r.attempt(ctx, m.ID, Message{To: to, Subject: m.Subject, Text: m.Text})
 }
 
 // findOut does a task, which becomes a message unless there is nothing to send.
@@ -296,8 +298,12 @@ func (r *run) store(ctx context.Context, do func(context.Context, *db.Tx) error)
 // hidden returns the text of an error without the recipient's address and the server's
 // password, because mail servers repeat what they received.
 func (s *Sender) hidden(err error, to string) string {
-	text := err.Error()
-	for _, secret := range []string{to, string(s.cfg.Server.Password), s.cfg.Server.User} {
+	text, user, password := err.Error(), s.cfg.Server.User, string(s.cfg.Server.Password)
+	secrets := []string{to, password, user}
+	for _, sent := range []string{"\x00" + user + "\x00" + password, password, user} { // as AUTH sends them
+		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(sent)))
+	}
+	for _, secret := range secrets {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "…")
 		}

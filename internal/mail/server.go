@@ -72,6 +72,7 @@ func (s *Server) readOptions(query string) error {
 			if err != nil || hasControl(values[0]) {
 				return errors.New("from is not of the form usher@example.org")
 			}
+			a.Address = inASCII(a.Address)
 			s.From = a.String()
 		case name == "starttls" && values[0] == "optional":
 			s.Plain = true
