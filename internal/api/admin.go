@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,10 +68,18 @@ func (c *adminCall) actor() audit.Actor { return c.key.Actor(c.address) }
 func (c *adminCall) read(v any) error {
 	d := json.NewDecoder(bytes.NewReader(c.body))
 	d.DisallowUnknownFields()
+	// null would leave every field as if it was omitted.
+	if !bytes.HasPrefix(bytes.TrimLeft(c.body, " \t\r\n"), []byte("{")) {
+		return fault.WithField(errMalformed, "", "the body is not a JSON object")
+	}
 	if err := d.Decode(v); err != nil {
 		field := ""
 		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
 			field = lowered(wrong.Field)
+		}
+		if unknown, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
+			name, _ := strconv.Unquote(unknown)
+			return fault.WithField(errMalformed, shownName(name), "the body has a field that this path does not take")
 		}
 		return fault.WithField(errMalformed, field, "the body is not the JSON object that this path takes")
 	}
@@ -79,6 +88,17 @@ func (c *adminCall) read(v any) error {
 	}
 	return nil
 }
+
+// shownName returns the name of a field or a parameter that a caller made up, for an
+// error, or "" if it is too long or has other characters than names have.
+func shownName(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return ""
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 
 // lowered returns the JSON name of a struct field.
 func lowered(field string) string {
@@ -310,7 +330,7 @@ func (c *adminCall) receive(r adminRoute) error {
 	known := strings.Fields(r.query)
 	for name, values := range c.query {
 		if !slices.Contains(known, name) {
-			return fault.WithField(errMalformed, "", "the query has a parameter that this path does not take")
+			return fault.WithField(errMalformed, shownName(name), "the query has a parameter that this path does not take")
 		}
 		if len(values) > 1 && name != "event" {
 			return fault.WithField(errMalformed, name, name+" is given twice")

@@ -148,9 +148,12 @@ func (f adminHomes) rename(ctx context.Context, c *adminCall) (int, any, error) 
 }
 
 func (f adminHomes) restrict(ctx context.Context, c *adminCall) (int, any, error) {
-	var in struct{ Restriction string }
+	var in struct{ Restriction *string }
 	return f.change(ctx, c, &in, func(owner int64, user string, _ home.User) error {
-		return f.homes.Restrict(ctx, c.actor(), owner, user, in.Restriction)
+		if in.Restriction == nil {
+			return lacks("restriction")
+		}
+		return f.homes.Restrict(ctx, c.actor(), owner, user, *in.Restriction)
 	})
 }
 

@@ -85,12 +85,14 @@ var adminSteps = []struct {
 	{"GET", "/accounts?sort=size", "", 400, `"field":"sort"`},
 	{"GET", "/accounts?limit=501", "", 400, `"field":"limit"`},
 	{"GET", "/accounts?limit=1&limit=2", "", 400, `"code":"malformed"`},
-	{"GET", "/accounts?key=x", "", 400, `"code":"malformed"`},
+	{"GET", "/accounts?key=x", "", 400, `"field":"key"`},
+	{"GET", "/accounts?%22%3Cb%3E=x", "", 400, `does not take"}`},
 	{"POST", "/accounts", `{"username":"mia","email":"mia@example.org","password":"correct horse"}`, 201, `"id":3`},
 	{"POST", "/accounts", `{"username":"MIA","password":"correct horse"}`, 409, `"code":"exists"`},
 	{"POST", "/accounts", `{"username":"","password":"correct horse"}`, 422, `"field":"username"`},
 	{"POST", "/accounts", `{"username":"noa","password":"short"}`, 422, `"field":"password"`},
-	{"POST", "/accounts", `{"username":"noa","pasword":"x"}`, 400, `"code":"malformed"`},
+	{"POST", "/accounts", `{"username":"noa","pasword":"x"}`, 400, `"field":"pasword"`},
+	{"POST", "/accounts", `{"username":"noa","a b\"<":"x"}`, 400, `does not take"}`},
 	{"POST", "/accounts", `{"username":7}`, 400, `"field":"username"`},
 	{"POST", "/accounts", `{"username":"noa"} {}`, 400, `"code":"malformed"`},
 	{"POST", "/accounts", `[]`, 400, `"code":"malformed"`},
@@ -243,6 +245,8 @@ var adminSteps = []struct {
 	{"PUT", "/accounts/2/home/users/99/title", `{"title":"Kim"}`, 404, ""},
 	{"PUT", "/accounts/2/home/users/5/restriction", `{"restriction":""}`, 200, `"restriction":""`},
 	{"PUT", "/accounts/2/home/users/5/restriction", `{"restriction":"x"}`, 422, ""},
+	{"PUT", "/accounts/2/home/users/5/restriction", `{}`, 422, `"field":"restriction"`},
+	{"PUT", "/accounts/2/home/users/5/restriction", `{"restriction":null}`, 422, `"field":"restriction"`},
 	{"PUT", "/accounts/2/home/users/3/restriction", `{"restriction":"teen"}`, 409, ""},
 	{"PUT", "/accounts/2/home/users/99/restriction", `{"restriction":"teen"}`, 404, ""},
 	{"PUT", "/accounts/2/home/users/3/admin", `{"admin":true}`, 200, `"role":"admin"`},
@@ -927,6 +931,28 @@ func TestAdminListings(t *testing.T) {
 	_, older := w.manage(t, key, "GET", "/admin/api/v1/audit?limit=2&before="+before[1], "")
 	if before[1] == "0" || strings.Contains(older, `"id":`+before[1]+",") {
 		t.Errorf("before %s: %s", before[1], older)
+	}
+}
+
+// A body that is valid JSON and no object changes nothing: every field of a null would
+// count as omitted.
+func TestAdminBodiesAreObjects(t *testing.T) {
+	w := newFixture(t, nil)
+	key := w.adminKey(t, "all", allScopes()...)
+	before := w.dump(t)
+	for _, row := range api.AdminRows() {
+		if !row.Body {
+			continue
+		}
+		for _, body := range []string{"null", " null", `"x"`, "7", "true", "[]", "[{}]"} {
+			status, text := w.manage(t, key, row.Method, filled(row.Path), body)
+			if status != http.StatusBadRequest || !strings.Contains(text, `"malformed"`) {
+				t.Errorf("%s %s with %s: status %d %s", row.Method, row.Path, body, status, text)
+			}
+		}
+	}
+	if after := w.dump(t); after != before {
+		t.Errorf("something changed:\n%s\n%s", before, after)
 	}
 }
 
