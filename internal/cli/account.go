@@ -13,7 +13,6 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/paging"
-	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -387,10 +386,7 @@ func (cs accountCommands) linkTOTP(ctx context.Context, c *core.Core, acc accoun
 // --public-url can contain several URLs. usher serve uses the first one for pages.
 func linkBase(publicURL string) (string, error) {
 	urls := append(strings.Fields(publicURL), "http://"+defaultListen)
-	if _, err := source.ParseConnection(urls[0], false, false); err != nil {
-		return "", wrongUse("--public-url: %w", err)
-	}
-	return strings.TrimSuffix(urls[0], "/"), nil
+	return cleanURL(urls[0])
 }
 
 func (cs accountCommands) removeTOTP(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {

@@ -36,7 +36,9 @@ func TestExampleConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags := serverFlags()
+	flags, o := pflag.NewFlagSet("", pflag.ContinueOnError), serveOptions{}
+	(&folder{env: func(string) (string, bool) { return "", false }}).addFlags(flags)
+	o.addFlags(flags)
 	for _, s := range settings {
 		for _, v := range s.values {
 			if err := flags.Set(s.name, v); err != nil {
@@ -49,6 +51,11 @@ func TestExampleConfiguration(t *testing.T) {
 			t.Errorf("the file has no %s", f.Name)
 		}
 	})
+	// The files that it names do not exist here.
+	o.tlsCert, o.tlsKey = "", ""
+	if err := o.check(); err == nil || !strings.Contains(err.Error(), "smtp-password") {
+		t.Errorf("with every setting, the check of the server says %v", err)
+	}
 }
 
 // examples are values of settings without a default.
@@ -57,7 +64,9 @@ var examples = map[string]string{
 	"key-file": "/etc/usher/usher.key", "metrics-listen": "127.0.0.1:9181", "metrics-host": "[metrics.example.org]",
 	"public-url": "https://usher.example.org", "trusted-proxy": `[127.0.0.1, "::1"]`, "server-id": "0123456789abcdef",
 	"tls-cert": "/etc/usher/cert.pem", "tls-key": "/etc/usher/key.pem", "admin-username": "root",
-	"admin-email": "root@example.org", "admin-password-file": "/run/secrets/password",
+	"admin-email": "root@example.org", "admin-password-file": "/run/secrets/password", "webhook-network": "[192.168.1.0/24]",
+	"smtp-url": "smtp://usher@mail.example.org:587?from=usher@example.org", "smtp-url-file": "/run/secrets/smtp-url",
+	"smtp-password-file": "/run/secrets/smtp-password",
 }
 
 func exampleConfiguration() []byte {
@@ -75,9 +84,6 @@ func exampleConfiguration() []byte {
 		value := f.DefValue
 		if example, ok := examples[f.Name]; ok {
 			value = example
-		}
-		if value == "" || value == "[]" {
-			value = "example"
 		}
 		fmt.Fprintf(&b, "\n%s\n#%s: %s\n", wrapped("# "+strings.ToUpper(usage[:1])+usage[1:]+"."), f.Name, value)
 	})

@@ -67,10 +67,28 @@ func closestVars(known map[string]bool, name string) []string {
 	slices.Sort(words)
 	name = strings.TrimPrefix(name, envPrefix)
 	meant := suggest.Nearest(name, words, func(w string) int { return min(maxDistance+1, max(len(w), len(name))/4) })
+	if other := otherSuffix(words, name); other != nil {
+		meant = other
+	}
 	for i := range meant {
 		meant[i] = envPrefix + meant[i]
 	}
 	return meant
+}
+
+// otherSuffix returns the variable that a name means if it has a suffix that other
+// programs use for the same, or lacks the one of a password that usher reads from a file
+// only.
+func otherSuffix(words []string, name string) []string {
+	for _, suffix := range []string{"_FILE", "_URL"} {
+		if word, found := strings.CutSuffix(name, suffix); found && slices.Contains(words, word) {
+			return []string{word}
+		}
+	}
+	if word := name + "_FILE"; strings.HasSuffix(name, "PASSWORD") && slices.Contains(words, word) {
+		return []string{word}
+	}
+	return nil
 }
 
 // Kubernetes gives every container variables about the services of its namespace.

@@ -19,6 +19,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
@@ -221,10 +222,13 @@ func (f *folder) place() string {
 	return f.data
 }
 
-// withoutPassword returns the address of a database without its secrets. If a
-// password could be anywhere in the text, it returns "…".
+// withoutPassword returns the address of a database or of a mail server without its
+// secrets. If a password could be anywhere in the text, it returns "…".
 func withoutPassword(address string) string {
 	scheme, rest, _ := strings.Cut(address, "://")
+	if scheme == "smtp" || scheme == "smtps" {
+		return withoutMailPassword(address)
+	}
 	end := strings.IndexAny(rest+"/", "/?")
 	hosts, tail := rest[:end], rest[end:]
 	if scheme != "postgres" && scheme != "postgresql" || strings.ContainsAny(tail, "@#") || strings.Contains(hosts, "#") {
@@ -246,6 +250,24 @@ func withoutPassword(address string) string {
 		path += "?" + strings.Join(kept, "&")
 	}
 	return scheme + "://" + hosts + path
+}
+
+// withoutMailPassword is withoutPassword for a mail server. Whether a text has a password
+// is known only if it is a valid address.
+func withoutMailPassword(address string) string {
+	to, err := mail.ParseServer(plexauth.Secret(address))
+	if err != nil {
+		return "…"
+	}
+	if to.Password == "" {
+		return address
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "…"
+	}
+	u.User = url.User(to.User)
+	return u.String()
 }
 
 // withAccount runs do on the account that a command names.

@@ -21,6 +21,15 @@ func TestWithoutPassword(t *testing.T) {
 		"host=h password=s3cret":                     "…",
 		"u:s3cret@h/d":                               "…",
 		"s3cret":                                     "…",
+		"smtp://u:s3cret@h:25?from=a@b.org":          "smtp://u@h:25?from=a@b.org",
+		"smtps://u%40c.org:s3cret@h?from=a@b.org":    "smtps://u%40c.org@h?from=a@b.org",
+		"smtp://u@h?from=a@b.org":                    "smtp://u@h?from=a@b.org",
+		"smtp://h?from=a@b.org&starttls=optional":    "smtp://h?from=a@b.org&starttls=optional",
+		"SMTP://u:s3cret@h?from=a@b.org":             "…",
+		"smtp://u:s3/cret@h?from=a@b.org":            "…",
+		"smtp://u:s3?cret@h?from=a@b.org":            "…",
+		"smtp://u:s3#cret@h?from=a@b.org":            "…",
+		"smtp://u:s3cret@h":                          "…",
 		"":                                           "…",
 	} {
 		got := withoutPassword(address)

@@ -129,7 +129,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.drain, "drain", 0, "how long to keep serving after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
 	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens, even revoked ones, while the database is unreachable")
 	f.StringVar(&o.logLevel, "log-level", "info", "lowest `level` to log: debug, info, warn or error")
-	f.StringVar(&o.smtpURL, "smtp-url", "", "`URL` of a mail server, for invitations, lost passwords and notices: smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps (default none)")
+	secretVar(f, &o.smtpURL, "smtp-url", "`URL` of a mail server, for invitations, lost passwords and notices: smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps (default none)")
 	f.StringVar(&o.smtpPasswordFile, "smtp-password-file", "", "`file` with the password of the mail server on its first line, instead of in --smtp-url")
 	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, created if there is no account")
 	f.StringVar(&o.adminEmail, "admin-email", "", "the first admin's `e-mail`")
@@ -280,20 +280,34 @@ func (o *serveOptions) checkTLS() error {
 	return nil
 }
 
-// checkPublicURLs checks that clients can use each public URL.
+// checkPublicURLs checks that clients can use each public URL, and writes it as browsers
+// do.
 func (o *serveOptions) checkPublicURLs() error {
+	var clean []string
 	for _, u := range o.publicURLs {
-		if _, err := source.ParseConnection(u, false, false); err != nil {
-			return wrongUse("--public-url: %w", err)
-		}
-		if err := server.CheckPath(u); err != nil {
-			return wrongUse("--public-url %s: %w", u, err)
+		written, err := cleanURL(u)
+		if err != nil {
+			return err
 		}
 		if path := httpd.PathOf(u); path != "" && path != httpd.PathOf(o.publicURL()) {
 			return wrongUse("--public-url %s has another path than the first one, %s", u, o.publicURL())
 		}
+		clean = append(clean, written)
 	}
+	o.publicURLs = clean
 	return nil
+}
+
+// cleanURL returns a public URL as browsers write it.
+func cleanURL(publicURL string) (string, error) {
+	if _, err := source.ParseConnection(publicURL, false, false); err != nil {
+		return "", wrongUse("--public-url: %w", err)
+	}
+	clean, err := server.CleanURL(publicURL)
+	if err != nil {
+		return "", wrongUse("--public-url %s: %w", publicURL, err)
+	}
+	return clean, nil
 }
 
 // parseNetworks parses the addresses and networks of proxies and webhooks.
@@ -527,7 +541,6 @@ type brokenError struct{ error }
 func (o *serveOptions) connections(addr net.Addr) []source.Connection {
 	var list []source.Connection
 	for _, u := range o.publicURLs {
-		u = strings.TrimRight(u, "/")
 		list = append(list, source.Connection{URI: u, Local: source.LooksLocal(u)})
 	}
 	if len(list) > 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/mail"
@@ -42,13 +41,20 @@ func (o *serveOptions) mailServer() (*mail.Server, error) {
 		return nil, wrongUse("--smtp-url: %w", err)
 	case o.publicURL() == "":
 		return nil, wrongUse("--smtp-url needs --public-url, with which the links in e-mails begin")
+	case o.smtpPasswordFile == "" && to.User != "" && to.Password == "":
+		return nil, wrongUse("--smtp-url has a user, and no password: set --smtp-password-file")
 	case o.smtpPasswordFile == "":
 		return &to, nil
 	case to.Password != "":
 		return nil, wrongUse("--smtp-url has a password, and --smtp-password-file has another one")
+	case to.User == "":
+		return nil, wrongUse("--smtp-password-file needs a user in --smtp-url: smtp://USER@HOST:587?from=ADDRESS")
 	}
 	if to.Password, err = firstLine(o.smtpPasswordFile); err != nil {
 		return nil, fmt.Errorf("reading the password of the mail server: %w", err)
+	}
+	if to.Password == "" {
+		return nil, fmt.Errorf("reading the password of the mail server: the first line of %s is empty", o.smtpPasswordFile)
 	}
 	return &to, nil
 }
@@ -62,7 +68,7 @@ func (o *serveOptions) mailSender(ctx context.Context, c *core.Core) (*mail.Send
 	}
 	base := ""
 	if to != nil {
-		base = strings.TrimSuffix(o.publicURL(), "/")
+		base = o.publicURL()
 	}
 	if err := c.SetMailBase(ctx, base); err != nil || to == nil {
 		return nil, err

@@ -2,9 +2,13 @@ package server
 
 import (
 	"fmt"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/idna"
 
 	"github.com/usher-auth/usher/internal/httpd"
 )
@@ -38,4 +42,47 @@ func CheckPath(publicURL string) error {
 		return fmt.Errorf("usher has paths of its own below /%s: choose another, such as /usher", segments[0])
 	}
 	return nil
+}
+
+// CleanURL returns a public URL as browsers write it: the scheme and the host in lower
+// case and in ASCII, without the default port of the scheme, and without slashes at the
+// end. Cookies, passkeys and Strict-Transport-Security depend on the scheme and the host.
+// The error reports a host that cannot exist, or a path that CheckPath rejects.
+func CleanURL(publicURL string) (string, error) {
+	if err := CheckPath(publicURL); err != nil {
+		return "", err
+	}
+	u, err := url.Parse(publicURL) // which writes the scheme in lower case
+	if err != nil {
+		return "", fmt.Errorf("it is not a URL")
+	}
+	host, err := cleanHost(u.Hostname())
+	if err != nil {
+		return "", err
+	}
+	if port := u.Port(); port != "" && port != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host += ":" + port
+	}
+	return u.Scheme + "://" + host + httpd.PathOf(publicURL), nil
+}
+
+// plainHost matches names in ASCII. Names of containers can have underscores.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$`)
+
+// cleanHost returns a host as it is written in a URL.
+func cleanHost(host string) (string, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Is6() {
+			return "[" + ip.String() + "]", nil
+		}
+		return ip.String(), nil
+	}
+	if plainHost.MatchString(host) {
+		return strings.ToLower(host), nil
+	}
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil || !plainHost.MatchString(ascii) {
+		return "", fmt.Errorf("no host can have the name %q", host)
+	}
+	return ascii, nil
 }

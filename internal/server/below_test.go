@@ -27,6 +27,41 @@ func TestCheckPath(t *testing.T) {
 	}
 }
 
+// A public URL is used as browsers write it.
+func TestCleanURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://host": "https://host", "https://host/": "https://host", "https://host/usher//": "https://host/usher",
+		"HTTPS://Usher.Example.ORG": "https://usher.example.org", "https://host/Usher": "https://host/Usher",
+		"https://host:443": "https://host", "http://host:80/usher/": "http://host/usher", "https://host:80": "https://host:80",
+		"https://host:8443/usher": "https://host:8443/usher", "http://my_usher:32400": "http://my_usher:32400",
+		"https://Müller.example": "https://xn--mller-kva.example", "https://192.0.2.1:8443": "https://192.0.2.1:8443",
+		"https://[2001:DB8::1]:443": "https://[2001:db8::1]", "http://[::1]:32400": "http://[::1]:32400",
+		"https://usher.example.org.": "https://usher.example.org.",
+		"https://a.example,":         "", "https://a..example": "", "https://*.example.org": "", "https://a.example;b": "", "https://host/api": "",
+	} {
+		got, err := server.CleanURL(url)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s becomes %q, %v, want %q", url, got, err, want)
+		}
+	}
+}
+
+// Whether cookies and Strict-Transport-Security are those of https does not depend on how
+// the scheme is written.
+func TestSchemeInCapitals(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	c.AddAdmin("olga")
+	rec := httptest.NewRecorder()
+	server.New(c.Core, server.Config{PublicURL: "HTTPS://Host/usher//"}).Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/usher/reset?key=x", nil))
+	if rec.Header().Get("Strict-Transport-Security") == "" || rec.Header().Get("Location") != "/usher/reset" {
+		t.Errorf("the headers are %v", rec.Header())
+	}
+	cookie := rec.Result().Cookies()
+	if len(cookie) != 1 || !cookie[0].Secure || cookie[0].Name != "__Secure-usher_reset" || cookie[0].Path != "/usher/reset" {
+		t.Errorf("the cookies are %v", cookie)
+	}
+}
+
 // Every path of usher begins with a segment that no public URL may begin with.
 func TestOwnSegments(t *testing.T) {
 	pages, err := os.ReadFile("../web/testdata/pages.txt")

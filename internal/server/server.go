@@ -69,7 +69,10 @@ type Server struct {
 
 // New returns a Server for the services of c.
 func New(c *core.Core, cfg Config) *Server {
-	public := strings.TrimSuffix(cfg.PublicURL, "/")
+	public := strings.TrimRight(cfg.PublicURL, "/")
+	if clean, err := CleanURL(public); err == nil && public != "" {
+		public = clean
+	}
 	s := &Server{
 		observer:     httpd.NewObserver(c.Logger, c.Now),
 		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger, Stopping: cfg.Stopping},
