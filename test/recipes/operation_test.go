@@ -201,6 +201,12 @@ func TestBackupUnit(t *testing.T) {
 	}
 	defer server.Stop()
 	unit := recipe(t, "systemd/usher-backup.service", "/usr/bin/usher", usher, "/var/backups/usher", backups, "/var/lib/usher", data)
+	// It backs up what the server uses, which may be a database on another machine.
+	for setting, want := range map[string]bool{"EnvironmentFile=-/etc/usher/usher.env": true, "ConditionPathExists": false, "PrivateNetwork": false} {
+		if strings.Contains(unit, "\n"+setting) != want {
+			t.Errorf("%s in the unit: %v, want %v", setting, !want, want)
+		}
+	}
 	found := regexp.MustCompile(`(?m)^ExecStart=/bin/sh -c '(.*)'$`).FindStringSubmatch(unit)
 	if found == nil {
 		t.Fatal("no ExecStart")
