@@ -113,17 +113,23 @@ func build(ctx context.Context, root, out string, chosen []target) error {
 		return fmt.Errorf("reading the time of the commit: %w", err)
 	}
 	r.time = time.Unix(unix, 0).UTC()
-	described, err := git(ctx, root, "describe", "--tags", "--always", "--match", "v[0-9]*")
-	if err != nil {
+	if r.version, err = describe(ctx, root); err != nil {
 		return err
 	}
-	r.version = strings.TrimPrefix(described, "v")
 	for _, t := range chosen {
 		if err := r.target(ctx, t); err != nil {
 			return fmt.Errorf("%v: %w", t, err)
 		}
 	}
 	return r.sums()
+}
+
+// describe returns the version of a checkout, without a v. Where it has the hash of the
+// commit, that is equally long in every clone: git by itself makes it longer in a
+// repository with more objects, or as its configuration says.
+func describe(ctx context.Context, root string) (string, error) {
+	text, err := git(ctx, root, "describe", "--tags", "--always", "--abbrev=12", "--match", "v[0-9]*")
+	return strings.TrimPrefix(text, "v"), err
 }
 
 // target writes the files for one system.

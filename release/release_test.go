@@ -100,6 +100,23 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// The version, and so the name of each file, does not depend on the length of hashes that git
+// is configured with.
+func TestVersionIsOfTheCommit(t *testing.T) {
+	want, err := describe(t.Context(), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GIT_CONFIG_COUNT", "1")
+	t.Setenv("GIT_CONFIG_KEY_0", "core.abbrev")
+	for _, length := range []string{"5", "20"} {
+		t.Setenv("GIT_CONFIG_VALUE_0", length)
+		if got, err := describe(t.Context(), "."); got != want || err != nil {
+			t.Errorf("with hashes of %s digits, the version is %s, %v, want %s", length, got, err, want)
+		}
+	}
+}
+
 // sha256sum can read the list of sums, which has every file.
 func TestSums(t *testing.T) {
 	checked := command(t, out, "sha256sum", "--check", "--strict", sumsFile)

@@ -15,6 +15,9 @@ if systemctl is-active usher.service; then
 	fail "the service was started without being asked for"
 fi
 
+# The settings are for the server, the backup and all other commands.
+echo USHER_KEY_FILE=/var/lib/usher/other.key >>/etc/usher/usher.env
+
 # Type=notify: the service has started when usher is ready.
 systemctl enable --now usher.service usher-backup.timer
 ready || fail "the service has started and is not ready"
@@ -27,7 +30,8 @@ if nsenter --target "$(main)" --mount -- touch /etc/usher/of-the-service; then
 	fail "the service can write to /etc"
 fi
 # Passwords are hashed in separate processes, which the unit must allow.
-echo "a password that is long" | setpriv --reuid usher --regid usher --clear-groups usher account add olga --admin --password-stdin --data /var/lib/usher
+echo "a password that is long" | setpriv --reuid usher --regid usher --clear-groups usher account add olga --admin --password-stdin \
+	--data /var/lib/usher --key-file /var/lib/usher/other.key
 curl --silent --output /dev/null --fail --header 'X-Plex-Client-Identifier: tv' --data 'login=olga' --data-urlencode 'password=a password that is long' \
 	http://127.0.0.1:32400/api/v2/users/signin || fail "nobody can sign in"
 
