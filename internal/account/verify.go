@@ -412,8 +412,8 @@ func (s *Service) checkPassword(a Account, c Credentials) (password, code plexau
 	return c.Password, "", whole
 }
 
-// nobodys returns a hash that matches no password. A comparison with it takes as long
-// as with the hash of a new password.
+// nobodys returns a hash that matches no password. Comparing a password with it takes as
+// long as with the hash of a new password.
 func (s *Service) nobodys() phc {
 	return phc{s.hasher.cost, make([]byte, saltSize), make([]byte, hashSize)}
 }

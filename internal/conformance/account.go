@@ -27,7 +27,7 @@ func accountChecks() []Check {
 	}
 }
 
-// nobody is a device with a token that is nobody's.
+// nobody returns a device with an unknown token.
 func (p *probe) nobody() *device {
 	return &device{"usher-conformance-" + p.run + "-nobody", "noTokenOfAnybody0000"}
 }
@@ -165,8 +165,8 @@ func resourcesNeedToken(ctx context.Context, p *probe) error {
 	return p.needsToken(ctx, request{path: "/api/v2/resources"}, http.StatusUnauthorized)
 }
 
-// needsToken returns an error unless a request is refused without a token, and with one
-// that is nobody's.
+// needsToken returns an error unless a request is rejected without a token, and with an
+// unknown one.
 func (p *probe) needsToken(ctx context.Context, r request, status ...int) error {
 	d := p.nobody()
 	r.client, r.token = d.client, d.token

@@ -350,7 +350,7 @@ func jwtConfused(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	// What a server may take for the secret, if it believes the header.
+	// Values that a server may use as the secret, if it trusts the header.
 	for _, secret := range [][]byte{
 		public, []byte(encode(public)), der, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}),
 	} {

@@ -278,7 +278,7 @@ func withoutTexts(err error) error {
 	}
 	const broken = "transport connection broken: "
 	if _, why, ok := strings.Cut(err.Error(), broken); ok {
-		why, _, _ = strings.Cut(why, ` "`) // the package quotes what it has read
+		why, _, _ = strings.Cut(why, ` "`) // the package quotes the input
 		return errors.New("the answer is no HTTP: " + why)
 	}
 	return err

@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// securityChecks are about what real servers did wrong, and what is easily done wrong.
+// securityChecks are about mistakes of real servers, and mistakes that are easily made.
 func securityChecks() []Check {
 	return []Check{
 		{"security/cve-2025-69414", "/myplex/account does not trade a transient token for a lasting one.", false, "CVE-2025-69414", Documented, cve69414},

@@ -105,8 +105,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Core is an open core.Core that fails its test when it cannot do what it is
-// asked.
+// Core is an open core.Core. Its own methods fail the test instead of returning an error.
 type Core struct {
 	*core.Core
 	// Clock is the clock of the services, unless the test gave another one.

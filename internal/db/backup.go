@@ -10,7 +10,7 @@ import (
 )
 
 // Backup copies the database, in a consistent state, to a new SQLite file that only
-// its owner can read, and checks the copy. Reads and writes continue meanwhile. If the
+// its owner can read, and checks the copy. Reads and writes continue during the copy. If the
 // file exists, the error is fs.ErrExist. If the copy fails, Backup removes the file.
 func (d *DB) Backup(ctx context.Context, path string, told func(Progress)) (err error) {
 	// SQLite would take a relative name that begins with "file:" for a URI.

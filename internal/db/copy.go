@@ -43,8 +43,8 @@ type copier struct {
 	told   func(Progress)
 	total  int64 // rows of all tables
 	done   Progress
-	// last is the last number of each table that was copied. A snapshot does not hold
-	// it: PostgreSQL counts on meanwhile.
+	// last is the last assigned number of each copied table. It is not part of a snapshot:
+	// PostgreSQL continues to count in the meantime.
 	last map[string]int64
 }
 

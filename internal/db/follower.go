@@ -101,9 +101,9 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// follow looks at the feed until that fails or ctx ends. It looks whenever the
-// connection hears that the feed has grown, and else at least four times a
-// second: what it hears is a hint, and may be missed.
+// follow reads the feed until that fails or ctx ends. It reads it when a notification
+// arrives that the feed has grown, and otherwise at least four times a second:
+// notifications are hints, and may be lost.
 func (f *follower) follow(ctx context.Context) error {
 	conn := newStatements(f.session, f.db.engine)
 	for {

@@ -155,7 +155,7 @@ func (c *connector) connectTo(ctx context.Context, i int) (driver.Conn, error) {
 	}
 }
 
-// refusedError is an ErrRefused. To a server that runs it is an ErrUnavailable: somebody
+// refusedError is an ErrRefused. For a running server it is an ErrUnavailable: an operator
 // may be changing a password, or the rules for who may connect.
 type refusedError struct{ cause error }
 

@@ -173,8 +173,8 @@ func Move(ctx context.Context, from, to *DB, o MoveOptions) (list []Content, res
 		return c.copyTo(ctx, from, q, target{to, to.Write})
 	})
 	if err == nil {
-		// Another snapshot than the one that was copied: it detects what was written
-		// meanwhile, too.
+		// This snapshot is not the copied one, so the comparison also detects rows that
+		// were written in the meantime.
 		list, err = c.compareDatabases(ctx, from, to)
 	}
 	if err == nil && o.Check != nil {

@@ -70,8 +70,8 @@ const (
 	// An administrator may have set others for the role or the database.
 	commonSettings = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; " +
 		"SET default_transaction_isolation = 'read committed'; SET idle_session_timeout = 0"
-	// A process that stops in the middle of its turn loses the turn, and what is
-	// acknowledged is on disk, and on the synchronous standby if there is one.
+	// A process that stops during its turn loses the turn. Acknowledged changes are on
+	// disk, and on the synchronous standby if there is one.
 	writerSettings = "; SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; " +
 		"SET statement_timeout = '12s'; SELECT set_config('synchronous_commit', 'on', false) " +
 		"WHERE current_setting('synchronous_commit') IN ('off', 'local')"

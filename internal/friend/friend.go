@@ -300,7 +300,7 @@ func (s *Service) AcceptFrom(ctx context.Context, by audit.Actor, accountID, inv
 		list = slices.DeleteFunc(list, func(i Invitation) bool { return i.InviterID != inviterID })
 		accepted := 0
 		for _, i := range list {
-			// One whose server is another's by now keeps nobody from the others.
+			// An invitation to a server that has another owner now does not affect the others.
 			if err := s.accept(ctx, tx, by, i); err == nil {
 				accepted++
 			} else if !errors.Is(err, ErrNoInvitation) {

@@ -29,8 +29,8 @@ const (
 // Entry is a queued message or task, as it is stored.
 type Entry struct {
 	ID int64
-	// Task is the name of the task that has to be done before there is a message. If it
-	// is empty, Sealed is the message.
+	// Task is the name of the task that creates the message. If it is empty, Sealed is the
+	// message.
 	Task   string
 	Sealed []byte
 	// Tries is the number of failed attempts.

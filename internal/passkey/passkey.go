@@ -164,7 +164,7 @@ type Passkey struct {
 
 func (p Passkey) describe() string { return fmt.Sprintf("passkey %d, %s", p.ID, p.Name) }
 
-// record is what is stored as a Credential.
+// record is the stored form of a Credential.
 type record struct {
 	// Party is the ID of the site that it is for.
 	Party string              `json:"rpId"`

@@ -53,8 +53,7 @@ type Config struct {
 	Command, Env []string
 	// Stdin, Stdout and Stderr are the command's. Nil: the null device.
 	Stdin, Stdout, Stderr *os.File
-	// Observe gets what is refused or goes wrong, while it happens. Nil:
-	// nobody.
+	// Observe receives blocked connections and problems when they happen. It may be nil.
 	Observe func(Event)
 	// Begin is called when all is prepared, just before the command runs. why says why
 	// the mode is not Namespace, if that was wanted. Begin returns variables to add to

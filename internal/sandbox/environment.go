@@ -102,7 +102,7 @@ func (r *run) environment(why error) (Status, error) {
 		return Status{}, err
 	}
 	defer s.end()
-	// What the command starts ends with it, as in a namespace.
+	// Child processes of the command end with it, like in a namespace.
 	if err := r.keeper.add(keepPrograms, s.folder); err != nil {
 		return Status{}, err
 	}

@@ -249,7 +249,7 @@ func (o *order) replaceFiles() error {
 		return err
 	}
 	if dir != o.Folder {
-		// What is mounted elsewhere lives on.
+		// A mount in another folder would stay.
 		defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
 	} else if err := o.createFiles(); err != nil {
 		return err
@@ -312,8 +312,8 @@ func (o *order) createFiles() error {
 	return os.WriteFile(o.Java, javaStore(all.Bytes()), 0o644)
 }
 
-// addOwn adds the user's own certificates. What cannot be read is not the command's
-// either.
+// addOwn adds the user's own certificates. It skips files that cannot be read: the command
+// cannot read them either.
 func (o *order) addOwn(to *bytes.Buffer) {
 	for _, path := range o.Own {
 		_ = readFile(to, string(path))

@@ -154,7 +154,7 @@ func (f *front) lookup(q dnsmessage.Question) (addrs []netip.Addr, known bool) {
 	name := normal(q.Name.String())
 	switch {
 	case q.Type == dnsmessage.TypePTR || strings.HasSuffix(name, ".arpa"):
-		return nil, false // addresses have no names here, and nobody needs to hear of it
+		return nil, false // addresses have no names here, and this needs no report
 	case InDomains(name, f.cfg.Domains):
 		return []netip.Addr{domainsAddr}, true
 	case IsLocal(name):

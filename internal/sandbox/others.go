@@ -10,9 +10,9 @@ import (
 // folderPrefix is how the names of the folders of runs begin.
 const folderPrefix = "usher-exec-"
 
-// What leads to another run: its folder in a list of folders, and the options of
-// runtimes. Node fails if the file of an option is gone, as it is when the run has
-// ended, and Ruby if a library is.
+// Settings that lead to another run: its folder in a list of folders, and the options of
+// runtimes. Node fails if the file of an option does not exist, which is the case after
+// that run has ended. So does Ruby for a library.
 var (
 	othersFile = regexp.MustCompile(`(^|[/\\])` + folderPrefix + `\d+[/\\]`)
 	othersNode = regexp.MustCompile(` ?--require "(?:[^"\\]|\\.)*` + folderPrefix + `\d+[/\\]+node\.cjs"`)

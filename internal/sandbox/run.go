@@ -43,7 +43,7 @@ func (e *CommandError) Unwrap() error { return e.Err }
 
 // RefusedError says that a machine does not allow namespaces.
 type RefusedError struct {
-	// Step is what was refused.
+	// Step is the step that failed.
 	Step string
 	// Err is the reason.
 	Err error

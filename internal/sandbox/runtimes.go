@@ -38,8 +38,8 @@ func (e environ) runsJava() bool {
 	return false
 }
 
-// trustingJava makes Java trust a key store, and use a proxy if it is not nil. What
-// JAVA_TOOL_OPTIONS says already stays; of two values, Java takes the last.
+// trustingJava makes Java trust a key store, and use a proxy if it is not nil. Existing
+// options in JAVA_TOOL_OPTIONS stay. If an option is repeated, Java uses the last value.
 func (e environ) trustingJava(store string, proxy *net.TCPAddr) environ {
 	options := []string{"-Djavax.net.ssl.trustStore=" + store, "-Djavax.net.ssl.trustStoreType=jks"}
 	if proxy != nil {

@@ -115,8 +115,8 @@ func (e environ) own(system string) (files []string) {
 	return files
 }
 
-// prefixes are the folders that may be the prefix of a Python: those of the
-// program, of what PATH names, and of virtual environments.
+// prefixes are the folders that may be the prefix of a Python: those of the program, of the
+// entries of PATH, and of virtual environments.
 func (r *run) prefixes() []string {
 	env := environ(r.cfg.Env)
 	var list []string

@@ -98,7 +98,7 @@ func (f *front) watch(s *os.File, listening []int) {
 }
 
 // reported reports whether an attempt needs no report: it stays in this machine, or
-// somebody listens.
+// something listens there.
 func (f *front) reported(to netip.AddrPort, udp bool, listening []int) bool {
 	port := int(to.Port())
 	switch {

@@ -142,7 +142,7 @@ type Config struct {
 
 // Self describes this server to its clients.
 type Self struct {
-	// Name is the friendly name. Empty, or nothing that people see: DefaultName.
+	// Name is the friendly name. If it is empty, or has only invisible characters, it is DefaultName.
 	Name string
 	// MachineIdentifier identifies it. If empty, one is generated at the first start
 	// and stored.

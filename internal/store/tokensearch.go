@@ -14,8 +14,8 @@ import (
 // listed by the text, then by its object, then by the number of the token: an index has
 // the first two, and an object with a text has few tokens.
 //
-// of is the column of a token that has the same value as id. A plan that goes through the
-// tokens in the order of what has them would otherwise begin with the first one.
+// of is the column of a token that has the same value as id. Without it, a plan that reads
+// the tokens in the order of their objects would begin with the first object.
 type searched struct{ key, id, of string }
 
 // searchedTexts are searched one after the other. A token is listed where it is found

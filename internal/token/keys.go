@@ -63,9 +63,9 @@ type keys struct {
 	log  *slog.Logger
 	now  func() time.Time
 	own  SealedKey // Sealed is nil until ShareKey
-	// offset is what is added to a clock that differs from the database's by more than
-	// skew. Otherwise this node would remove the keys of all others, or keep its own
-	// long after a crash.
+	// offset is added to a clock that differs from the database's by more than skew.
+	// Otherwise this node would remove the keys of all others, or keep its own long after a
+	// crash.
 	offset atomic.Int64
 
 	loading sync.Mutex // one question at a time

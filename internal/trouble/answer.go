@@ -124,8 +124,8 @@ func (c *call) hangUp() {
 	_ = conn.Close()
 }
 
-// skew responds with a skewed clock. Other requests, which have the usual clock, wait
-// meanwhile.
+// skew responds with a skewed clock. Other requests, which have the usual clock, wait until
+// then.
 func (c *call) skew() {
 	d := c.fault.duration()
 	if c.in.Skew == nil {

@@ -85,8 +85,8 @@ func newRecentSignIn(e audit.Entry) recentSignIn {
 	return recentSignIn{e.At, recentKinds[i].text(e.Detail), recentKinds[i].denied, e.Device, e.Address}
 }
 
-// latestSignIn is when somebody was last signed in to an account. Zero: not since the log
-// begins.
+// latestSignIn returns the time of an account's last sign-in. It is zero if the log has
+// none.
 func latestSignIn(ctx context.Context, log *audit.Log, accountID int64) (time.Time, error) {
 	q := audit.Query{Account: accountID, Limit: 1}
 	for _, k := range recentKinds {

@@ -23,7 +23,7 @@ import (
 // link, which client created it, and where to go then.
 type pinRequest struct {
 	ClientID, Code, Product, Forward string
-	// Who is whom the visitor has chosen of their home, by UUID. Empty: nobody yet.
+	// Who is the UUID of the chosen user of the visitor's home, or empty.
 	Who string
 	// FromLink: the browser followed a link from outside these pages, so that the
 	// parameters are not the visitor's own.
@@ -86,7 +86,7 @@ type consentData struct {
 	Target *url.URL
 }
 
-// Name is what the account is called: managed users have no username that people know.
+// Name is the account's name: the username of a managed user is not shown to users.
 func (d consentData) Name() string {
 	if d.Other {
 		return d.Account.Title
@@ -138,8 +138,8 @@ func findPIN(ctx context.Context, pins *pin.Service, v *visit, r pinRequest) (pi
 	return found, err
 }
 
-// ask shows which program wants to sign in, from where, and what it would get. Who
-// shares a home with managed users first chooses for whom.
+// ask shows which program wants to sign in, from where, and what it would get. If the
+// visitor has a home with managed users, they first choose a user.
 func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error) {
 	found, asked, err := c.find(ctx, v, &r)
 	if asked != nil || err != nil {

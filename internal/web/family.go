@@ -193,8 +193,8 @@ func (f *family) remove(ctx context.Context, v *visit) (view, error) {
 	return f.changed(ctx, v, "removed", err)
 }
 
-// askLeave asks before the visitor leaves the home: somebody else has to let them in
-// again.
+// askLeave asks for confirmation before the visitor leaves the home: they cannot join again
+// on their own.
 func (f *family) askLeave(ctx context.Context, v *visit) (question, error) {
 	house, err := f.homes.Of(ctx, v.account.ID)
 	switch {

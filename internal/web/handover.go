@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// handover is where links lead that somebody else opens.
+// handover creates the addresses of links that other people open.
 type handover struct {
 	// publicURL is where browsers reach the pages; empty if not configured.
 	publicURL string
@@ -18,9 +18,9 @@ type handover struct {
 	self []source.Connection
 }
 
-// base is the beginning of a link: the public URL or, without one, the address that
-// the visitor's browser is at, if this server knows it to be its own. Attack: a request
-// with another Host puts a site of somebody else into the link.
+// base is the beginning of a link: the public URL or, without one, the address in the
+// visitor's browser, if this server knows that it is its own. Attack: a request with
+// another Host header puts another site into the link.
 func (h handover) base(v *visit) plexauth.Secret {
 	if h.publicURL != "" || len(h.self) == 0 || h.isOwn(v.Host) {
 		return v.base(h.publicURL)

@@ -54,7 +54,7 @@ type invitationData struct {
 	sent
 	invite.Invitation
 	Server   string
-	Present  string // who is signed in in this browser; empty: nobody
+	Present  string // the account that is signed in in this browser, or empty
 	Passkeys bool   // passkeys work at this address
 }
 

@@ -51,10 +51,10 @@ func (l *language) any(v any) string {
 	return fmt.Sprint(v)
 }
 
-// exact is a time, as people write it.
+// exact formats a time in a language.
 func (l *language) exact(t time.Time) string { return exactly(t).in(l) }
 
-// exactly is a time, as people write it.
+// exactly formats a time as a phrase.
 func exactly(t time.Time) phrase {
 	t = t.UTC()
 	return say("%d %s %d, %s UTC", t.Day(), say(t.Month().String()), t.Year(), t.Format("15:04"))

@@ -16,13 +16,13 @@ const linkedFactorPath = "/second-factor"
 // The link's address is replaced immediately, so that the secret is in no history.
 const enrolCookie = "usher_enrol"
 
-// errOtherAccount says that an admin's link is somebody else's.
+// errOtherAccount reports that an admin's link is for another account.
 var errOtherAccount = fault.New(fault.Conflict,
 	"this link is for another account than the one that is signed in here: sign out first, or open it in another browser")
 
-// linkedFactor sets up a second factor by a link that an admin made. It is for
-// people who have their password and cannot give a code of the present factor.
-// The admin sees the link and never the key: it takes the password to see that.
+// linkedFactor sets up a second factor with a link that an admin created. It is for users
+// who have their password but no code of the present factor. The admin sees only the link,
+// and never the key: that requires the user's password.
 type linkedFactor struct {
 	accounts *account.Service
 	forms    factorForms

@@ -55,8 +55,8 @@ func commas(list []phrase) phrase {
 	return phrase{format: strings.TrimSuffix(strings.Repeat("%s, ", len(list)), ", ") + ".", args: args}
 }
 
-// tame makes of what a device calls itself a text in which no program finds a link.
-// Attack: a device is called "Your account is locked: https://attacker.example".
+// tame converts a device's name to a text in which e-mail programs find no link. Attack: a
+// device has the name "Your account is locked: https://attacker.example".
 func tame(name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_'()", r) {

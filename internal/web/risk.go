@@ -22,10 +22,10 @@ type question struct {
 	Ends []phrase
 	// Later says how it can be undone after all. Empty: it cannot.
 	Later phrase
-	// Back is the path of the page that has the form. The visitor gets back to what that
-	// page showed.
+	// Back is the path of the page with the form. The visitor returns to the same part of
+	// that page.
 	Back string
-	// Others: the change takes something from somebody else, so it takes the
+	// Others: the change affects another user, so it requires the
 	// visitor's password or a passkey.
 	Others bool
 }
@@ -70,8 +70,8 @@ type field struct{ Name, Value string }
 // secrets are the fields that no page repeats, and "sure" and "back", which it adds.
 var secrets = []string{"current", "new", "password", "code", "present", "answer", "sure", "back"}
 
-// own are those of them that sign the visitor in. The others are repeated by the page
-// that asks for a passkey: what somebody sets for somebody else is not lost on the way.
+// own are those of them that authenticate the visitor. The page that asks for a passkey
+// repeats the others, so that a new password for another account is not lost.
 var own = []string{"current", "code", "present", "answer", "sure", "back"}
 
 // before makes a change ask first.

@@ -10,27 +10,26 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// sent is the form that a page answers: what was typed, and what is wrong with it.
-// The data of a page with forms embeds it. The zero value is a page that answers
-// none.
+// sent is a submitted form: its values and its problems. The data of a page with forms
+// embeds it. The zero value is a page without a submitted form.
 //
-// A template gets one of its forms by the form's action, {{$f := .Form "/link"}}, and
-// asks it for the attributes of each field and for {{wrong $f "code"}} below it. So every form keeps what was typed, marks
-// the field that is wrong, and has the problem next to it; the summary at the top of
-// the page links to the field. A page may have many forms with fields of the same
-// name: what was sent belongs to the one with the action that it was sent to.
+// A template gets one of its forms by the form's action, {{$f := .Form "/link"}}, and asks
+// it for the attributes of each field and for {{wrong $f "code"}} below it. So every form
+// keeps its values, marks the invalid fields, and shows the problem next to each. The
+// summary at the top of the page links to the fields. A page may have many forms with
+// fields of the same name: the values belong to the form with the submitted action.
 type sent struct {
 	action string
 	values url.Values
-	// field is the wrong one; empty: none in particular.
+	// field is the invalid field, or empty for none in particular.
 	field string
-	// problem is what is wrong; empty: nothing.
+	// problem is the problem, or empty.
 	problem phrase
-	// more is what is wrong with other fields.
+	// more has the problems of other fields.
 	more []fieldProblem
 }
 
-// fieldProblem is what is wrong with a field.
+// fieldProblem is the problem of a field.
 type fieldProblem struct {
 	field   string
 	problem phrase
@@ -73,8 +72,8 @@ func fieldOf(values url.Values, err error) string {
 	return ""
 }
 
-// Wrong is what is wrong with the form, for the top of the page. Its Text is empty if
-// nothing is.
+// Wrong is the summary of the form's problems for the top of the page. Its Text is empty if
+// there are none.
 func (s sent) Wrong() wrong {
 	w := s.link(fieldProblem{s.field, s.problem})
 	for _, other := range s.more {
@@ -130,7 +129,7 @@ func (f form) ID(field string) string {
 
 func (f form) wrong(field string) bool { return !f.problemOf(field).empty() }
 
-// problemOf is what is wrong with a field. Empty: nothing.
+// problemOf returns the problem of a field, or empty.
 func (f form) problemOf(field string) phrase {
 	if f.sent.field == field {
 		return f.sent.problem
@@ -143,8 +142,8 @@ func (f form) problemOf(field string) phrase {
 	return phrase{}
 }
 
-// Field returns the attributes of a field that shows nothing that was typed, as
-// those of passwords and codes. about are the ids of what else describes it.
+// Field returns the attributes of a field that does not show submitted values, such as a
+// password or a code. about are the IDs of other elements that describe it.
 func (f form) Field(field string, about ...string) template.HTMLAttr {
 	text := `id="` + html.EscapeString(f.ID(field)) + `" name="` + html.EscapeString(field) + `"`
 	if f.wrong(field) {
@@ -160,14 +159,14 @@ func (f form) Field(field string, about ...string) template.HTMLAttr {
 	return template.HTMLAttr(text)
 }
 
-// Text returns the attributes of a field with what was typed or, if the form was not
-// sent, with value.
+// Text returns the attributes of a field with the submitted value or, if the form was not
+// submitted, with value.
 func (f form) Text(field, value string, about ...string) template.HTMLAttr {
 	return f.Field(field, about...) +
 		template.HTMLAttr(` value="`+html.EscapeString(f.Value(field, value))+`"`)
 }
 
-// Value is what was typed or, if the form was not sent, value.
+// Value is the submitted value or, if the form was not submitted, value.
 func (f form) Value(field, value string) string {
 	if f.Failed() {
 		return f.sent.values.Get(field)
@@ -187,7 +186,7 @@ func (f form) Check(field string, checked bool) template.HTMLAttr {
 	return text
 }
 
-// problemTag is what is wrong with a field, for below it. Empty: nothing.
+// problemTag returns the problem of a field, to show below it, or empty.
 func (f form) problemTag(l *language, field string) template.HTML {
 	if !f.wrong(field) {
 		return ""

@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// firstSteps are what an admin does after the set-up. Each is ticked when what it
-// asks for is there, in whichever way it was done.
+// firstSteps are an admin's next steps after the set-up. A step is marked as done when its
+// result exists, in whichever way it was achieved.
 type firstSteps struct {
 	accounts *account.Service
 	sources  *source.Service

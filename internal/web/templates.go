@@ -29,13 +29,12 @@ type templates struct {
 // templateKey is a language, and the name of a template's file without ".html".
 type templateKey struct {
 	tag, name string
-	// byPasskey: for somebody who confirms changes by passkey only.
+	// byPasskey: for a visitor who confirms changes only with a passkey.
 	byPasskey bool
 }
 
-// named returns a template in a language, together with the layout. byPasskey: it is
-// for somebody who confirms changes by passkey only, and whom no form asks for a
-// password.
+// named returns a template in a language, together with the layout. byPasskey: it is for a
+// visitor who confirms changes only with a passkey, so no form asks for a password.
 func (t *templates) named(name string, l *language, byPasskey bool) (*template.Template, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -90,8 +90,8 @@ func fours(s plexauth.Secret) string {
 	return strings.Join(groups, " ")
 }
 
-// aThousand is a number as a language groups its digits: what is between them in the
-// catalogue is put at each thousand.
+// aThousand is a number with the grouping of a language: the catalogue's separator is put
+// at each thousand.
 const aThousand = "1,000"
 
 // amount is a number that is shown with something at each thousand, as each language

@@ -169,7 +169,7 @@ func depth(list []templateToken) (n int) {
 	return n
 }
 
-// translatePart translates one unit, and what is around it.
+// translatePart translates one unit, and keeps the tokens around it.
 func translatePart(part []templateToken, translate func(string) string) string {
 	first, last := 0, len(part)
 	quiet := func(t templateToken) bool { return strings.TrimSpace(t.text) == "" }

@@ -138,8 +138,8 @@ func (v *visit) pathID() (int64, error) {
 	return id, nil
 }
 
-// number reads an id in a form or an address. It returns 0, which is nobody's
-// id, for a malformed one.
+// number parses an ID in a form or an address. If it is malformed, number returns 0, which
+// is not the ID of any object.
 func number(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {

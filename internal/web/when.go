@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ago says how long ago a time was, as people say it.
+// ago returns how long ago a time was, as a phrase.
 func ago(now, t time.Time) phrase {
 	const day = 24 * time.Hour
 	past := now.Sub(t)

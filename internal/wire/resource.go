@@ -41,7 +41,7 @@ type Resource struct {
 	PublicAddressMatches bool            // the caller has the public address of the server
 	AccessToken          plexauth.Secret // the caller's token for this server alone
 	Owned                bool            // the caller owns it
-	Home                 bool            // its owner is somebody else in the caller's home
+	Home                 bool            // its owner is another user of the caller's home
 	Connections          []Connection    // how to reach it; nil counts as empty
 }
 

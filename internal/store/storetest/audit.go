@@ -38,7 +38,7 @@ var (
 	tallies store.Tallies
 )
 
-// log writes rows of which only what is set differs.
+// log writes rows of the audit log.
 func (w *fixture) log(list ...audit.Entry) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) error { return entries.Append(ctx, tx, list) })
@@ -273,7 +273,7 @@ func testCountEvents(t *testing.T, w *fixture) {
 		events(1, all[2:]...)
 		events(5)
 	}
-	// What is counted is not read again, also if it is pruned or comes too late.
+	// Counted rows are not read again, even if they are pruned or written too late.
 	w.log(audit.Entry{ID: 6, At: quarter(3), Event: audit.SignIn})
 	w.do(func(ctx context.Context, tx *db.Tx) error { return entries.Delete(ctx, tx, 1) })
 	events(0, all...)
