@@ -244,7 +244,7 @@ func TestRevokeAll(t *testing.T) {
 
 // The number of tokens of a device is limited, so each client has a device of
 // its own.
-func TestNoClientEndsAnother(t *testing.T) {
+func TestClientsAreSeparateDevices(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	var clients []*plexauth.Client
 	for range 2 * (token.PerDevice + 1) {

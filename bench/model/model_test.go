@@ -27,7 +27,7 @@ var (
 	demand = model.Demand{Accounts: 10_000, Tokens: 500_000, Active: 0.8, Checks: 10_000, SignIns: 10, Writes: 20}
 )
 
-func TestByHand(t *testing.T) {
+func TestModel(t *testing.T) {
 	// Half of the 400,000 active tokens are in memory, and half of the 8,000 active
 	// accounts. A check takes 20 + 0.5×80 + 0.5×100 = 110 µs of a node, and 0.5×40 + 0.5×60
 	// = 50 of the database.

@@ -295,7 +295,7 @@ func TestPasswordIsRehashed(t *testing.T) {
 }
 
 // Attack: all guesses at once, before the first of them has failed.
-func TestGuessingAtOnceIsLimited(t *testing.T) {
+func TestConcurrentGuessingIsLimited(t *testing.T) {
 	const free, slots, guesses = 5, 2, 40
 	w := newFixture(t, core.Config{FailedTries: free, HashSlots: slots, HashQueue: guesses})
 	var checked atomic.Int64
@@ -314,7 +314,7 @@ func TestGuessingAtOnceIsLimited(t *testing.T) {
 }
 
 // All who sign in at the same time with the right password succeed.
-func TestManyAtOnceAreLetIn(t *testing.T) {
+func TestConcurrentSignInsSucceed(t *testing.T) {
 	const people = 40
 	w := newFixture(t, core.Config{FailedTries: 5, HashSlots: 2, HashQueue: people})
 	var wg sync.WaitGroup

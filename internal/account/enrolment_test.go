@@ -222,7 +222,7 @@ func TestLinks(t *testing.T) {
 }
 
 // Attack: a key that may not change admins makes a link for one.
-func TestWhoMakesLinks(t *testing.T) {
+func TestLinkCreators(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	olga := w.core.AddAdmin("olga")
 	members := audit.Actor{Name: "admin key k of olga", MembersOnly: true, ForID: olga.ID}
@@ -248,7 +248,7 @@ func TestWhoMakesLinks(t *testing.T) {
 }
 
 // Attack: many open one link at the same time. One of them enrols.
-func TestLinkWorksOnceAtOnce(t *testing.T) {
+func TestConcurrentLinkWorksOnce(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	s := w.browse(t)
 	link, _, err := w.NewLink(t.Context(), operator, w.mia.ID)
@@ -277,7 +277,7 @@ func TestLinkWorksOnceAtOnce(t *testing.T) {
 }
 
 // Help from an operator also removes the lock.
-func TestHelpEndsTheLock(t *testing.T) {
+func TestResetByAnAdminRemovesTheLock(t *testing.T) {
 	for name, help := range map[string]func(w *fixture) (account.Enrolment, error){
 		"another second factor": func(w *fixture) (account.Enrolment, error) {
 			e := account.NewEnrolment("usher", "Mia")

@@ -86,7 +86,7 @@ func TestNamesOfAnAccountShareTheLimit(t *testing.T) {
 }
 
 // An account whose name and address have nothing in common has one limit as well.
-func TestUnlikeNamesOfAnAccountShareTheLimit(t *testing.T) {
+func TestDifferentNamesOfAnAccountShareTheLimit(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 4})
 	if err := w.SetEmail(t.Context(), operator, w.mia.ID, "captain@example.org"); err != nil {
 		t.Fatal(err)

@@ -168,7 +168,7 @@ func TestVoidReset(t *testing.T) {
 }
 
 // Attack: many use one link at the same time. One of them sets the password.
-func TestResetOnceAtOnce(t *testing.T) {
+func TestConcurrentResetWorksOnce(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	secret := w.reset(t, operator, both)
 	errs := make(chan error, 10)
@@ -217,7 +217,7 @@ func TestFailedReset(t *testing.T) {
 	}
 }
 
-func TestResetThatCannotBeMade(t *testing.T) {
+func TestImpossibleReset(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	for name, c := range map[string]struct {
 		what account.Reset

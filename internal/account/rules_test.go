@@ -73,7 +73,7 @@ func TestLastPasskeyWithoutAPasswordStays(t *testing.T) {
 }
 
 // A passkey for another host than that of the pages is no way to sign in.
-func TestPasskeysOfAnotherHostAreNoWayIn(t *testing.T) {
+func TestPasskeysOfAnotherHostDoNotSignIn(t *testing.T) {
 	c := coretest.New(t, core.Config{PublicURL: "https://usher.example.org"})
 	mia, yes := c.Add("mia"), true
 	of := func(host string) (id int64) {
@@ -325,7 +325,7 @@ func TestNewDatabaseBeginsWithTheRule(t *testing.T) {
 
 // The first start fails or is killed after it has created the database. The next one is
 // not a start of an installation from before the rule.
-func TestRuleAfterAFirstStartThatFailed(t *testing.T) {
+func TestRuleAfterAFailedFirstStart(t *testing.T) {
 	dir := t.TempDir()
 	keyFile := filepath.Join(dir, "usher.key")
 	cfg := core.Config{Dir: dir, KeyFile: keyFile, AdminGrace: time.Hour}

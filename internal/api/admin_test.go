@@ -958,7 +958,7 @@ func TestAdminBodiesAreObjects(t *testing.T) {
 
 // Unknown paths of the admin API get a problem document, and never a
 // redirect: a page below the same prefix would accept cookies.
-func TestAdminPathsThatAreNone(t *testing.T) {
+func TestUnknownAdminPaths(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "all", allScopes()...)
 	pages := httptest.NewServer(server.New(w.Core.Core, server.Config{}).Handler()) // these paths are not in the document

@@ -109,7 +109,7 @@ func TestSystemAccounts(t *testing.T) {
 
 // Attack (CVE-2025-69414, CVE-2025-69415): exchange a transient token for a long-lived one
 // at the path that returns the account of a media server.
-func TestTheServersAccountHasNoToken(t *testing.T) {
+func TestServersAccountHasNoToken(t *testing.T) {
 	w := newFixture(t, nil)
 	access := w.signIn(t, "admin")
 	for name, token := range map[string]plexauth.Secret{"access": access, "transient": w.transient(t, access)} {

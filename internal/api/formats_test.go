@@ -21,7 +21,7 @@ import (
 
 // Every response matches its Content-Type, whether it is a success or an error, on every
 // path with every suffix.
-func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
+func TestBodiesMatchTheirContentType(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.SignUp = true })
 	for _, row := range api.Rows() {
 		for _, suffix := range []string{"", ".json", ".xml"} {

@@ -264,7 +264,7 @@ func TestInvitationsTwice(t *testing.T) {
 }
 
 // Attack: use invitations to find out which names and addresses have an account.
-func TestInvitationsRevealNobody(t *testing.T) {
+func TestInvitationsRevealNoAccounts(t *testing.T) {
 	n := newNeighbourhood(t)
 	v1 := func(who string) (int, string) { return n.invite(t, n.noras, who, n.films.ID) }
 	v2 := func(path string) func(string) (int, string) {
@@ -533,7 +533,7 @@ func TestFormsOfSections(t *testing.T) {
 }
 
 // A change that names no consent changes nothing.
-func TestConsentThatIsNotGiven(t *testing.T) {
+func TestEmptyConsent(t *testing.T) {
 	w := newFixture(t, nil)
 	tok := w.signIn(t, "member")
 	for _, step := range []struct {

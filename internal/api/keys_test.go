@@ -858,7 +858,7 @@ func TestPINWithAKey(t *testing.T) {
 }
 
 // Attack: start a PIN with another device's key.
-func TestPINWithAnothersKey(t *testing.T) {
+func TestPINWithAnotherDevicesKey(t *testing.T) {
 	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "admin", "player")
 	status, body := w.post(t, "/api/v2/pins", "tv", "", map[string]any{"jwk": k.jwk})
@@ -1129,7 +1129,7 @@ func BenchmarkCheck(b *testing.B) {
 
 // Attack: poll a PIN that requires a proof from a browser, with the program's key instead
 // of the proof.
-func TestAKeyIsNoProof(t *testing.T) {
+func TestKeyDoesNotReplaceProof(t *testing.T) {
 	w := newFixture(t, nil)
 	k := w.newKey(t, "web")
 	status, body := w.post(t, "/api/v2/pins", "web", "", map[string]any{

@@ -134,7 +134,7 @@ func TestPINCountsDown(t *testing.T) {
 
 // The address in a PIN and in its picture is the public address or, if there is none, the
 // address of the request.
-func TestPINSaysWhereItIs(t *testing.T) {
+func TestPINAddress(t *testing.T) {
 	w := newFixture(t, nil)
 	if p := w.startPIN(t, "tv"); p.QR != w.URL+"/api/v2/pins/qr/"+p.Code {
 		t.Errorf("the picture is at %s", p.QR)

@@ -81,7 +81,7 @@ func TestRevokedByAnotherProcess(t *testing.T) {
 }
 
 // A server whose share is removed during a listing is on the list or not.
-func TestShareTakenBackWhileListed(t *testing.T) {
+func TestShareRemovedWhileListed(t *testing.T) {
 	w := newQuietFixture(t)
 	attic := w.AddSource(source.Source{
 		Kind: source.Server, Identifier: "attic", Name: "Attic", Connections: []source.Connection{{URI: "http://192.168.1.6:32400"}},

@@ -65,7 +65,7 @@ var inAdminAPI = map[string]string{
 
 // The admin API covers the commands and the pages for admins, or the list states the
 // reason.
-func TestAdminAPIHasWhatCommandsDo(t *testing.T) {
+func TestAdminAPICoversCommands(t *testing.T) {
 	operations := adminOperations(t)
 	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
 	a.root() // adds the flags

@@ -97,7 +97,7 @@ func TestPager(t *testing.T) {
 }
 
 // Quitting the pager early stops the command without an error.
-func TestPagerEndsFirst(t *testing.T) {
+func TestPagerQuitsEarly(t *testing.T) {
 	x := startAtSize(t, 10, 120, many(t), []string{"PAGER=head -n 1"}, "audit", "list")
 	code := x.end()
 	x.await("the first line", func() bool { return strings.Contains(x.screen(), "TIME") })
@@ -125,7 +125,7 @@ func TestLess(t *testing.T) {
 }
 
 // If a pager cannot be started, the error names it.
-func TestPagerThatIsNone(t *testing.T) {
+func TestMissingPager(t *testing.T) {
 	x := startAtSize(t, 10, 120, many(t), []string{"PAGER=/no/such/pager"}, "origin", "list")
 	if code := x.end(); code != exitFailed {
 		t.Errorf("got exit code %d, want %d", code, exitFailed)

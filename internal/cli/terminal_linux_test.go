@@ -161,7 +161,7 @@ func (x *terminal) end() int {
 }
 
 // Attack: an observer watches the screen while a user types a password.
-func TestPasswordsAreTypedUnseen(t *testing.T) {
+func TestPasswordsAreNotEchoed(t *testing.T) {
 	x := startAtTerminal(t, t.TempDir(), "account", "add", "mia")
 	x.askedUnseen("Password: ")
 	x.typeIn("typed unseen\n")

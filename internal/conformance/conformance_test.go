@@ -181,7 +181,7 @@ func TestNoCredentials(t *testing.T) {
 }
 
 // A server that answers nothing, or limits everything, passes nothing that asks it.
-func TestServersThatAnswerNothing(t *testing.T) {
+func TestServersWithoutAnAnswer(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	limits := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }))
@@ -221,7 +221,7 @@ func TestServersThatAnswerNothing(t *testing.T) {
 }
 
 // Why there is no answer is said without what the server has sent.
-func TestServersThatSpeakNoHTTP(t *testing.T) {
+func TestServersWithoutHTTP(t *testing.T) {
 	for name, answer := range map[string]string{
 		"SSH":                    "SSH-2.0-aTextOfTheServer\r\n",
 		"a header without colon": "HTTP/1.1 200 OK\r\naTextOfTheServer\r\n\r\n",
@@ -255,7 +255,7 @@ func TestServersThatSpeakNoHTTP(t *testing.T) {
 }
 
 // What was added is removed even if one of the requests for it gets no answer.
-func TestCleanUpGoesOn(t *testing.T) {
+func TestCleanUpContinues(t *testing.T) {
 	srv, cfg := usher(t, 0)
 	lost := &planted{next: http.DefaultTransport, seen: make(map[string]int)}
 	failed := false
@@ -285,7 +285,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A run that ended early has not failed in no check: CI systems see an error.
-func TestJUnitOfARunThatEnded(t *testing.T) {
+func TestJUnitOfAStoppedRun(t *testing.T) {
 	var b strings.Builder
 	if err := conformance.WriteJUnit(&b, nil, errors.New(`nothing answers at "x"`)); err != nil {
 		t.Fatal(err)

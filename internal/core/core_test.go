@@ -27,7 +27,7 @@ func opened(t *testing.T, cfg core.Config) (created bool, err error) {
 	return c.Created, c.Close()
 }
 
-func TestOpenCreatesOnlyWhereItMay(t *testing.T) {
+func TestOpenCreatesOnlyIfAllowed(t *testing.T) {
 	cfg := core.Config{Dir: filepath.Join(t.TempDir(), "data"), KeyFile: filepath.Join(t.TempDir(), "key")}
 	must := cfg
 	must.MustExist = true

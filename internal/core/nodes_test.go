@@ -324,7 +324,7 @@ func TestTransientOfAnUnknownNode(t *testing.T) {
 // After a crash of a node, its transient tokens become invalid within 30 seconds, even if
 // its clock is five seconds off. They stay valid for as long as the node could have renewed
 // its lease.
-func TestTransientEndsAfterACrash(t *testing.T) {
+func TestTransientExpiresAfterACrash(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}

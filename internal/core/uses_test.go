@@ -108,7 +108,7 @@ func TestUsesDecideWithinASecond(t *testing.T) {
 }
 
 // Uses up to the stop of the server are written.
-func TestUsesAreWrittenAtTheEnd(t *testing.T) {
+func TestUsesAreWrittenOnStop(t *testing.T) {
 	places := map[string]core.Config{"SQLite": {}}
 	if pgtest.Available(t) {
 		places["PostgreSQL"] = core.Config{Database: plexauth.Secret(database(t))}

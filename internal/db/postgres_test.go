@@ -575,7 +575,7 @@ func TestPostgresArguments(t *testing.T) {
 }
 
 // Attack: reading a log or a screen for the password of the database.
-func TestPostgresPasswordIsNotTold(t *testing.T) {
+func TestPostgresPasswordIsNotShown(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}

@@ -365,7 +365,7 @@ func (w *fixture) keyID() (id int64) {
 
 // A key becomes invalid with its account, with its row and with the token that
 // registered it.
-func TestKeyEnds(t *testing.T) {
+func TestKeyInvalidation(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		end  func(w *fixture, p token.Principal) error

@@ -97,7 +97,7 @@ func TestAcceptIsChecked(t *testing.T) {
 
 // An invitation to a server that is another's by now keeps nobody from the friendship,
 // and shares nothing.
-func TestAcceptFromSharesWhatIsTheirs(t *testing.T) {
+func TestAcceptFromSharesOnlyTheirServers(t *testing.T) {
 	w := newTown(t)
 	w.must(w.Accounts.Promote(t.Context(), w.operators, w.mia.ID))
 	w.AddSource(source.Source{Kind: source.Server, Identifier: "hall", Name: "Hall", Connections: []source.Connection{{URI: "http://10.0.0.2:32400"}}}) // of every admin
@@ -123,7 +123,7 @@ func TestAcceptFromSharesWhatIsTheirs(t *testing.T) {
 
 // Attack: someone takes the invited name before it has an account, or after its account
 // was removed.
-func TestNameIsNotTheInvited(t *testing.T) {
+func TestNameOfAnotherAccount(t *testing.T) {
 	w := newTown(t)
 	before, err := w.invite(friend.Wish{Name: "zoe", Server: "den"})
 	w.must(err)
@@ -189,7 +189,7 @@ func TestInviteRefuses(t *testing.T) {
 
 // Sharing with an account that has just been removed returns an error of the right
 // kind.
-func TestShareWithNobody(t *testing.T) {
+func TestShareWithARemovedAccount(t *testing.T) {
 	w := newTown(t)
 	w.must(w.Accounts.Remove(t.Context(), w.operators, w.noa.ID))
 	w.want("sharing", w.Sources.Share(t.Context(), w.operators, w.den, w.noa.ID), account.ErrNotFound)

@@ -132,7 +132,7 @@ func TestFailures(t *testing.T) {
 }
 
 // Attack: many tries at the same time, before the first of them has failed.
-func TestTakeIsBoundedAtOnce(t *testing.T) {
+func TestConcurrentTakeIsBounded(t *testing.T) {
 	f := &guard.Failures{Burst: 3, Refill: time.Minute}
 	now := time.Now()
 	var through atomic.Int64
@@ -214,7 +214,7 @@ func TestNetwork(t *testing.T) {
 
 // Attack: many attempts at the same time, none of whose outcomes is known when
 // the others begin. Those that pass cost nobody a try.
-func TestAttemptsAtOnceAreBounded(t *testing.T) {
+func TestConcurrentAttemptsAreBounded(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		fail    bool

@@ -126,7 +126,7 @@ func TestRunningTasksCount(t *testing.T) {
 }
 
 // Who loses their place in a full queue.
-func TestWhoIsDisplaced(t *testing.T) {
+func TestWhichClaimIsDisplaced(t *testing.T) {
 	for _, test := range []struct{ name, waiting, comes, lost string }{
 		{"the newest of the network with most claims", "b1 b2 b3 a1 a2", "c1", "b3"},
 		{"whichever came first", "a1 a2 b1 b2 b3", "c1", "b3"},

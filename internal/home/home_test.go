@@ -271,7 +271,7 @@ func TestRemovingManagedUsers(t *testing.T) {
 
 // Which user may change what. Attack: a managed user or a member gains rights in the
 // home.
-func TestWhoChangesWhat(t *testing.T) {
+func TestAllowedChanges(t *testing.T) {
 	for _, row := range []struct {
 		what string
 		do   func(h *house, as int64) error
@@ -515,7 +515,7 @@ func TestLimitsOfAHome(t *testing.T) {
 }
 
 // A wrong current PIN changes nothing, and is counted.
-func TestChangingOnesPIN(t *testing.T) {
+func TestChangeOwnPIN(t *testing.T) {
 	h := newHouse(t)
 	ada := h.ids["ada"]
 	for _, current := range []plexauth.Secret{"", "0000", "1235"} {

@@ -65,7 +65,7 @@ func write(t *testing.T, path string, text []byte, at time.Time) {
 
 // A renewed certificate is used soon, over HTTP/2 as before, without a restart of the
 // server.
-func TestServeTakesTheRenewedCertificate(t *testing.T) {
+func TestServeUsesTheRenewedCertificate(t *testing.T) {
 	dir := t.TempDir()
 	files := &httpd.Certificate{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	put := func(p pair) {
@@ -117,7 +117,7 @@ func TestServeTakesTheRenewedCertificate(t *testing.T) {
 
 // While a pair is unusable, the previous one stays in use and the problem is logged
 // once. The pair is loaded as soon as it is complete.
-func TestCertificateThatCannotBeUsed(t *testing.T) {
+func TestUnusableCertificate(t *testing.T) {
 	first, next := newPair(t, 1), newPair(t, 2)
 	for _, c := range []struct {
 		name string
@@ -181,7 +181,7 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 }
 
 // The files are checked once a second, for any number of connections.
-func TestCertificateIsLookedAtOnceASecond(t *testing.T) {
+func TestCertificateIsCheckedOnceASecond(t *testing.T) {
 	first, next := newPair(t, 1), newPair(t, 2)
 	synctest.Test(t, func(t *testing.T) {
 		dir, now := t.TempDir(), time.Now()

@@ -18,7 +18,7 @@ import (
 
 // A server that is asked to stop finishes the requests in flight, accepts no new
 // ones, and then returns.
-func TestServeFinishesWhatIsInFlight(t *testing.T) {
+func TestServeFinishesRequestsInFlight(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(begun)
@@ -59,7 +59,7 @@ func TestServeFinishesWhatIsInFlight(t *testing.T) {
 
 // A request that does not finish within the grace period is cut off, so that a stop
 // always completes.
-func TestServeEndsAfterGrace(t *testing.T) {
+func TestServeStopsAfterGrace(t *testing.T) {
 	begun := make(chan struct{})
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(begun)

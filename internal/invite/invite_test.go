@@ -174,7 +174,7 @@ func TestCommandLineInvites(t *testing.T) {
 }
 
 // Attack: many use one link at the same time. One of them gets an account.
-func TestOnceAtOnce(t *testing.T) {
+func TestConcurrentUseOfALink(t *testing.T) {
 	w := newFixture(t)
 	secret, _ := w.make(invite.New{})
 	errs := make([]error, 10)
@@ -223,7 +223,7 @@ func TestFailedAcceptKeepsTheLink(t *testing.T) {
 
 // Somebody got the invitation's e-mail address after it was made. The person cannot
 // change it, and learns what to do.
-func TestEmailTakenMeanwhile(t *testing.T) {
+func TestEmailTakenInTheMeantime(t *testing.T) {
 	w := newFixture(t)
 	secret, _ := w.make(invite.New{Email: "mia@example.org"})
 	w.Add("mia")
@@ -232,7 +232,7 @@ func TestEmailTakenMeanwhile(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeMade(t *testing.T) {
+func TestInvalidInvitations(t *testing.T) {
 	w := newFixture(t)
 	mia := w.Add("mia")
 	for name, c := range map[string]struct {

@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // A stop waits for the attempts in progress, and none is left in the queue.
-func TestStopFinishesWhatIsInFlight(t *testing.T) {
+func TestStopFinishesRequestsInFlight(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	read, answer := server.Hold()
 	c, box := outbox(t)
@@ -128,7 +128,7 @@ func add(t *testing.T, c *coretest.Core, m mail.Message) {
 }
 
 // A message is sent if its transaction succeeds, and only then.
-func TestWithItsTransaction(t *testing.T) {
+func TestInTheSameTransaction(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	c, box := outbox(t)
 	start(t, mail.Config{Server: to(t, server), Outbox: box})

@@ -428,7 +428,7 @@ func TestMailsWait(t *testing.T) {
 
 // Notices that cannot be queued for one account do not delay those of others, however
 // many there are. They are tried again later.
-func TestOneAccountHoldsUpNobody(t *testing.T) {
+func TestOneAccountDelaysNobody(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	ctx := t.Context()
 	f.must(f.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -465,7 +465,7 @@ func TestOneAccountHoldsUpNobody(t *testing.T) {
 }
 
 // If the queue is full, notices are not delayed beyond that.
-func TestFullQueuePutsNobodyOff(t *testing.T) {
+func TestFullQueueDelaysNobody(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.must(f.Accounts.SetPassword(t.Context(), operator, f.olga.ID, coretest.Password))
 	f.signIn("tv")
@@ -584,7 +584,7 @@ func TestRun(t *testing.T) {
 }
 
 // A managed user cannot sign in, so nobody would read its notices.
-func TestManagedUsersAreNotTold(t *testing.T) {
+func TestManagedUsersAreNotNotified(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	kid, err := f.Homes.AddManaged(t.Context(), f.self(), f.mia.ID, "kid", "")
 	f.must(err)

@@ -7,7 +7,7 @@ import (
 )
 
 // When there are too many challenges, the expired ones are removed, and no others.
-func TestExpiredChallengesGo(t *testing.T) {
+func TestExpiredChallengesAreRemoved(t *testing.T) {
 	t.Parallel()
 	var c challenges
 	now := time.Now()
@@ -33,7 +33,7 @@ func TestExpiredChallengesGo(t *testing.T) {
 }
 
 // If no challenge has expired, the one that expires next is removed.
-func TestTheNextToExpireGoes(t *testing.T) {
+func TestNextToExpireIsEvicted(t *testing.T) {
 	t.Parallel()
 	const next = maxChallenges / 3
 	var c challenges

@@ -286,7 +286,7 @@ func TestCopiedAuthenticator(t *testing.T) {
 
 // Attack: two responses of one authenticator are spent concurrently, so that neither
 // sees the other's count.
-func TestTwoAtOnce(t *testing.T) {
+func TestConcurrentResponses(t *testing.T) {
 	w := newFixture(t)
 	phone := w.add(w.mia)
 	copied := *phone
@@ -299,7 +299,7 @@ func TestTwoAtOnce(t *testing.T) {
 }
 
 // A passkey that is synchronised between devices has no signature counter.
-func TestPasskeyThatDoesNotCount(t *testing.T) {
+func TestPasskeyWithoutCounter(t *testing.T) {
 	w := newFixture(t)
 	phone := w.add(w.mia)
 	for range 3 {

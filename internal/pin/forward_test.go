@@ -133,7 +133,7 @@ func TestProofIsBound(t *testing.T) {
 }
 
 // Attack: one proof is presented many times at once.
-func TestRedeemAtOnce(t *testing.T) {
+func TestConcurrentRedeem(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")
 		w.link(t, p.Code, w.mia)
@@ -163,7 +163,7 @@ func TestRedeemAtOnce(t *testing.T) {
 
 // A proof is invalid once its token is revoked, its account is disabled, or its PIN has
 // expired.
-func TestProofEnds(t *testing.T) {
+func TestProofInvalidation(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *fixture) error{
 		"expired": func(*testing.T, *fixture) error { time.Sleep(pin.StrongTTL); return nil },
 		"revoked": func(t *testing.T, w *fixture) error {

@@ -80,7 +80,7 @@ func TestPINWithKey(t *testing.T) {
 }
 
 // Concurrent polls register one key, and return the same JWT.
-func TestPINWithKeyAtOnce(t *testing.T) {
+func TestConcurrentPINWithKey(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		key := devicekeytest.New(t, "tv", 1)
 		p := w.startKey(t, key, "")

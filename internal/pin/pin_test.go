@@ -228,7 +228,7 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 
 // A token that is revoked is not returned, nor is the token of a disabled or removed
 // account.
-func TestPINEndsWithItsToken(t *testing.T) {
+func TestPINWithoutItsToken(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *fixture, plexauth.Secret) error{
 		"revoked": func(t *testing.T, w *fixture, tok plexauth.Secret) error {
 			p, err := w.Tokens.Verify(t.Context(), tok)

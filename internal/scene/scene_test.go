@@ -93,7 +93,7 @@ func TestVariables(t *testing.T) {
 }
 
 // Every name that a scene refers to must be in it.
-func TestUnknownPeople(t *testing.T) {
+func TestUnknownNames(t *testing.T) {
 	for _, src := range []scene.Source{{Owner: "nobody"}, {SharedWith: []string{"nobody"}}} {
 		src.Kind, src.Name, src.Identifier, src.Connections = source.Server, "Attic", "attic", scene.Nowhere()
 		_, err := scene.Scene{Sources: []scene.Source{src}}.Play(t.Context(), audit.Actor{}, open(t))

@@ -77,7 +77,7 @@ func TestSessionLastsAMonth(t *testing.T) {
 
 // Attack: an attacker with only the password stays in front of the second factor
 // indefinitely; or keeps the first cookie to use it later.
-func TestHalfASession(t *testing.T) {
+func TestHalfSignedInSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFixture(t)
 		cookie, _ := w.start(t, false)

@@ -382,7 +382,7 @@ func TestHalfSessionOfAnEarlierRevision(t *testing.T) {
 
 // Attack: many concurrent requests in two processes use the same one-time code. One
 // succeeds.
-func TestCodeIsSpentOnceAtOnce(t *testing.T) {
+func TestConcurrentCodeIsSpentOnce(t *testing.T) {
 	const n = 20
 	for name, row := range map[string]struct {
 		code func(*fixture) plexauth.Secret

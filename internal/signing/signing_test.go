@@ -89,7 +89,7 @@ func TestOneKeyWithOtherClocks(t *testing.T) {
 
 // Attack: a stolen key signs on, because the server that replaces it has a clock that is
 // behind that of the one which created it, or does so within the same millisecond.
-func TestReplacedAtOnceByAnEarlierClock(t *testing.T) {
+func TestReplacedWithAnEarlierClock(t *testing.T) {
 	for _, behind := range []time.Duration{0, time.Second, 5 * time.Second} {
 		c := coretest.New(t, core.Config{})
 		replaced := make(map[string]bool)

@@ -272,7 +272,7 @@ func FuzzParseConnection(f *testing.F) {
 
 // A stored connection that cannot be parsed is a failure of the server: the caller of
 // Find did not send it, and must not see it.
-func TestStoredConnectionIsNoFault(t *testing.T) {
+func TestStoredConnectionIsNotAnError(t *testing.T) {
 	c := services(t)
 	err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 		_, err := store.Sources{}.Insert(ctx, tx, source.Source{

@@ -159,7 +159,7 @@ func TestUsesToBeWritten(t *testing.T) {
 }
 
 // What is read while another token is revoked is cached all the same.
-func TestReadBesideARevocation(t *testing.T) {
+func TestReadDuringARevocation(t *testing.T) {
 	t.Parallel()
 	h, other := inShard(1), inShard(2)
 	other[0]++ // in another shard

@@ -167,7 +167,7 @@ func TestForgedJWT(t *testing.T) {
 
 // A key replaces the token that registered it: tokens that other devices got through
 // it stay valid, and the parent of the token becomes the parent of the key.
-func TestKeyTakesThePlaceOfItsToken(t *testing.T) {
+func TestKeyReplacesItsToken(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	phone := w.signIn(t, "phone")
 	p := w.verify(t, phone)
@@ -303,7 +303,7 @@ func TestNoKeyIsShared(t *testing.T) {
 
 // A verified JWT becomes invalid once its signing key is
 // removed.
-func TestJWTEndsWithItsSigner(t *testing.T) {
+func TestJWTIsRevokedWithItsSigner(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
 	_, h, err := w.key(t, p)

@@ -101,7 +101,7 @@ func TestStampedeOnASlowDatabase(t *testing.T) {
 
 // A caller that arrives a tenth of a second after the start of a query sends its own;
 // an earlier one waits for its result.
-func TestWhoJoinsALoad(t *testing.T) {
+func TestRequestsThatJoinALoad(t *testing.T) {
 	for after, want := range map[time.Duration]int64{joinWithin - 1: 1, joinWithin: 2} {
 		synctest.Test(t, func(t *testing.T) {
 			c, h := newCache(0), HashOf("t")

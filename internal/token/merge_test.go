@@ -157,7 +157,7 @@ func TestMergedDeviceHoldsTen(t *testing.T) {
 }
 
 // Of two that merge the same devices at once, in either direction, one succeeds.
-func TestMergeAtOnce(t *testing.T) {
+func TestConcurrentMerge(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	one, two := w.signIn(t, "one"), w.signIn(t, "two")
 	ids := [2]int64{w.deviceOf(t, one), w.deviceOf(t, two)}

@@ -56,7 +56,7 @@ func TestTransientTokenForOneServer(t *testing.T) {
 
 // Two processes start their counters at different numbers: a token does not reveal how
 // many came before it.
-func TestTransientTokensBeginAnywhere(t *testing.T) {
+func TestTransientTokenCountersStartRandomly(t *testing.T) {
 	first := func() string {
 		w := newFixture(t, core.Config{})
 		text := strings.TrimPrefix(string(w.mint(w.verify(t, w.signIn(t, "tv")), 0)), "transient-")

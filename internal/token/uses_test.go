@@ -41,7 +41,7 @@ func TestFlushRecordsEveryUse(t *testing.T) {
 }
 
 // Tokens that have expired are removed, and no others.
-func TestFlushRemovesWhatHasExpired(t *testing.T) {
+func TestFlushRemovesExpired(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
 	end := w.Clock.Now().Add(time.Hour)

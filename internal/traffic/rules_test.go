@@ -74,7 +74,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func TestMistakenRules(t *testing.T) {
+func TestMisspeltRules(t *testing.T) {
 	for text, want := range map[string]string{
 		"no-token-in-ulr":   `did you mean "no-token-in-url"?`,
 		"be-good":           "there are no-token-in-url, ",

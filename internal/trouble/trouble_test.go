@@ -253,7 +253,7 @@ func TestPaths(t *testing.T) {
 }
 
 // A request with a skewed clock does not change the clock of other requests.
-func TestSkewIsOfOneRequest(t *testing.T) {
+func TestSkewAffectsOneRequest(t *testing.T) {
 	var ahead atomic.Bool
 	in := &trouble.Injector{
 		Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

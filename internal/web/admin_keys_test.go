@@ -14,7 +14,7 @@ import (
 
 // An admin creates a key with their password, and sees it only once. The log names the
 // key's creator.
-func TestAdminMakesKeys(t *testing.T) {
+func TestAdminCreatesKeys(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
 	b.reads("/admin/keys", "Make a key", "accounts:read", "None yet.")

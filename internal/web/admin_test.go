@@ -122,7 +122,7 @@ func (b *browser) refused(path, text string, pairs ...string) {
 	}
 }
 
-func TestAdminKeepsAccounts(t *testing.T) {
+func TestAdminManagesAccounts(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
 
@@ -243,7 +243,7 @@ func TestAdminsOwnAccount(t *testing.T) {
 	}
 }
 
-func TestAdminKeepsSources(t *testing.T) {
+func TestAdminManagesSources(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
 	b.sends("/admin/servers", "/admin/servers?done=added", "name", "Den", "identifier", "den-1", "product", "Plex Media Server",
@@ -599,7 +599,7 @@ func TestAdminOverview(t *testing.T) {
 }
 
 // A day later, the chart is empty.
-func TestAdminOverviewForgets(t *testing.T) {
+func TestAdminOverviewAfterADay(t *testing.T) {
 	var later time.Duration
 	w := newFixture(t, func(c *config) { c.Now = func() time.Time { return time.Now().Add(later) } })
 	w.people()

@@ -377,7 +377,7 @@ func TestTemplatesAreOurs(t *testing.T) {
 	}
 }
 
-func TestStaticFilesAreKept(t *testing.T) {
+func TestStaticFilesAreCached(t *testing.T) {
 	w := newFixture(t, nil)
 	b := w.browser()
 	statics, err := web.Statics()

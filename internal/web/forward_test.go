@@ -60,7 +60,7 @@ func (b *browser) consent(p pin.PIN, forward string) seen {
 
 // The page shows which account the program gets access to, and which program: the one at
 // the address that receives the proof, or the one that started the PIN.
-func TestConsentSaysWhoseAndToWhom(t *testing.T) {
+func TestConsentNamesAccountAndProgram(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
 	mail := w.account("mia").Email
@@ -220,7 +220,7 @@ func TestWhoGetsTheProof(t *testing.T) {
 
 // Attack: while a visitor reads the consent page, its four-character code is assigned to
 // another device.
-func TestCodeOfAnotherDeviceMeanwhile(t *testing.T) {
+func TestCodeReassignedDuringConsent(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
 	tv := w.start(false)

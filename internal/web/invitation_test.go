@@ -106,7 +106,7 @@ func TestNoInvitation(t *testing.T) {
 }
 
 // Attack: many browsers use one link at the same time.
-func TestInvitationAtOnce(t *testing.T) {
+func TestConcurrentInvitation(t *testing.T) {
 	w, link := invited(t, url.Values{})
 	var browsers []*browser
 	for range 5 {

@@ -63,7 +63,7 @@ func TestResetWithSecondFactor(t *testing.T) {
 	}
 }
 
-func TestWhoMakesResetLinks(t *testing.T) {
+func TestResetLinkCreators(t *testing.T) {
 	w := newTown(t)
 	olga, mia := w.browser().signIn("olga"), w.browser().signIn("mia")
 	const path = "/admin/accounts/2/reset-link"

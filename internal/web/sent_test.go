@@ -32,7 +32,7 @@ func (b *browser) wantWrong(s seen, id, text string) {
 
 // The page shows a problem at its field, in the submitted form. The form keeps what was
 // typed, except for passwords.
-func TestProblemsStandAtTheirField(t *testing.T) {
+func TestProblemsAreShownAtTheirField(t *testing.T) {
 	w := newTown(t)
 	w.enrol("noa")
 	b := w.browser().signIn("olga")
@@ -77,7 +77,7 @@ func TestProblemsStandAtTheirField(t *testing.T) {
 
 // All problems of a form are shown together: in the summary, which has the focus and links
 // to each field, and at the fields.
-func TestSeveralProblemsAtOnce(t *testing.T) {
+func TestSeveralProblems(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
 	for _, row := range []struct {

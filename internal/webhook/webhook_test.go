@@ -240,7 +240,7 @@ func TestRetries(t *testing.T) {
 
 // Requests that the receiver rejects permanently are not retried. Requests that are
 // queued when a server stops are sent by the next one.
-func TestWhatIsSentAgain(t *testing.T) {
+func TestRetriedRequests(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
 		again  bool
@@ -385,7 +385,7 @@ func TestSlowReceiver(t *testing.T) {
 // A node queries which requests are due, and then when the next one is due. A request
 // that becomes due between the two queries is sent immediately, and not half a minute
 // later.
-func TestDueWhileANodeLooks(t *testing.T) {
+func TestDueDuringAQuery(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.set("https://example.org/")
 	f.signIn("tv")

@@ -137,7 +137,7 @@ func TestForgedProof(t *testing.T) {
 
 // Attack: an attacker who knows the state of a pending sign-in tries to cancel it, or
 // to keep the program from its account plane with forged proofs.
-func TestMadeUpProofsEndNothing(t *testing.T) {
+func TestForgedProofsRevokeNothing(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
 	code, callback := s.start(browser)
@@ -318,7 +318,7 @@ func TestTwoCookiesOfOneName(t *testing.T) {
 
 // If many browsers open one address at the same time, the one that
 // started is signed in or none is, and no token is left over.
-func TestProofInManyBrowsersAtOnce(t *testing.T) {
+func TestProofInManyBrowsers(t *testing.T) {
 	for range 10 {
 		s := newSite(t, false, nil)
 		attacker := s.browser()

@@ -414,7 +414,7 @@ func TestTokenComesLate(t *testing.T) {
 
 // A failure of the account plane is distinct from denied access, in each of the
 // three calls.
-func TestAccountPlaneIsDown(t *testing.T) {
+func TestAccountPlaneDown(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
 	fault := plexauthtest.Fault{Status: 503}

@@ -288,7 +288,7 @@ func (s *script) sendHuge(t *testing.T, huge hugeBody, readsLate bool) {
 
 // A connection with an incomplete request is closed, so that many such connections do not
 // block others.
-func TestHalfARequestIsNotWaitedForWithoutEnd(t *testing.T) {
+func TestIncompleteRequestTimesOut(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	s.start()

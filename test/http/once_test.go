@@ -12,7 +12,7 @@ import (
 
 // Attack: an attacker reads a code over a user's shoulder, and uses it at the same time as
 // the user. Only one of several concurrent sign-ins with the same code succeeds.
-func TestACodeWorksOnceAtOnce(t *testing.T) {
+func TestConcurrentSignInsUseACodeOnce(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	s.start("--failed-tries", "0")

@@ -19,9 +19,9 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// TestShutdownFinishesWhatIsInFlight asks the server to stop during a sign-in. The sign-in
+// TestShutdownFinishesRequestsInFlight asks the server to stop during a sign-in. The sign-in
 // must get its response and take effect.
-func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	for name, signals := range map[string][]os.Signal{
 		"service manager":         {syscall.SIGTERM},

@@ -226,7 +226,7 @@ var aboveStore = []string{
 
 // Independently of the table, only core names package store. Tests of the nouns may use it
 // to write what no service would.
-func TestOnlyCoreNamesStore(t *testing.T) {
+func TestOnlyCoreUsesStore(t *testing.T) {
 	src := readModule(t)
 	seen := make(map[string]bool)
 	for _, f := range src.files {
