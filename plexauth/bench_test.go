@@ -119,9 +119,9 @@ func benchServer(b *testing.B) *plexauth.Client {
 	return nil
 }
 
-// Both benchmarks make a call by hand and with the SDK, to the same server. The
-// third sub-benchmark of each alternates between the two and reports the ratio
-// of their times. Use that figure on a machine whose speed varies.
+// Both benchmarks make a call with net/http and with the SDK, to the same server. The third
+// sub-benchmark of each alternates between the two and reports the ratio of their times.
+// Use that figure on a machine whose speed varies.
 //
 //	go test -run xxx -bench . -count 10 ./plexauth
 func BenchmarkTokenDetails(b *testing.B) {

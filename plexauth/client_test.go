@@ -66,7 +66,7 @@ func TestSignInRefused(t *testing.T) {
 		wrong.Password = "not this one"
 		_, err := c.SignIn(t.Context(), wrong)
 		if !errors.Is(err, plexauth.ErrUnauthorized) || errors.Is(err, plexauth.ErrVerificationRequired) || errors.Is(err, plexauth.ErrUnreachable) {
-			t.Errorf("a wrong password gives %v", err)
+			t.Errorf("a wrong password returned %v", err)
 		}
 		if strings.Contains(err.Error(), "not this one") {
 			t.Errorf("the error shows the password: %v", err)
@@ -75,7 +75,7 @@ func TestSignInRefused(t *testing.T) {
 		in.VerificationCode = ""
 		_, err = c.SignIn(t.Context(), in)
 		if !errors.Is(err, plexauth.ErrVerificationRequired) || !errors.Is(err, plexauth.ErrUnauthorized) {
-			t.Errorf("a missing code gives %v", err)
+			t.Errorf("a missing code returned %v", err)
 		}
 		var e *plexauth.Error
 		if !errors.As(err, &e) {
@@ -129,13 +129,13 @@ func TestMediaPlane(t *testing.T) {
 			}
 		}
 		if got, err := admin.SourceConnection(t.Context(), srv.Guide.Source); err != nil || got.Name != "Guide" {
-			t.Errorf("a provider gives %+v, %v", got, err)
+			t.Errorf("a provider returned %+v, %v", got, err)
 		}
 		if _, err := as(srv.Member).SourceConnection(t.Context(), srv.Den.Source); !errors.Is(err, plexauth.ErrForbidden) {
 			t.Errorf("a member gets %v, want ErrForbidden", err)
 		}
 		if _, err := admin.SourceConnection(t.Context(), plexauth.ServerSource("nobody")); !errors.Is(err, plexauth.ErrNotFound) {
-			t.Errorf("an unknown source gives %v, want ErrNotFound", err)
+			t.Errorf("an unknown source returned %v, want ErrNotFound", err)
 		}
 		if id, err := as(nil).Identity(t.Context()); err != nil || id.MachineIdentifier != srv.Self.Identifier || !id.Claimed {
 			t.Errorf("identity %+v, %v", id, err)
@@ -210,8 +210,8 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 	}
 }
 
-// Every method returns when its context ends, also while it waits for a
-// response or for the next retry.
+// Every method returns when its context ends, even while it waits for a response or for the
+// next retry.
 func TestEveryMethodObeysItsContext(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Admin)
@@ -248,10 +248,10 @@ func TestEveryMethodObeysItsContext(t *testing.T) {
 				start := time.Now()
 				err := call(ctx)
 				if !errors.As(err, new(*plexauth.Error)) || what == "a slow answer" && !errors.Is(err, want) {
-					t.Errorf("%s: %s gives %v, want %v", name, what, err, want)
+					t.Errorf("%s: %s returned %v, want %v", name, what, err, want)
 				}
 				if took := time.Since(start); took > 5*time.Second {
-					t.Errorf("%s goes on for %v although its context has ended during %s", name, took, what)
+					t.Errorf("%s continues for %v although its context has ended during %s", name, took, what)
 				}
 				cancel()
 			}
@@ -268,7 +268,7 @@ func TestUnusableClient(t *testing.T) {
 	for name, call := range calls(&nobody) {
 		err := call(t.Context())
 		if err == nil || errors.As(err, new(*plexauth.Error)) || !strings.Contains(err.Error(), "ClientIdentifier") {
-			t.Errorf("%s without an identifier gives %v", name, err)
+			t.Errorf("%s without an identifier returned %v", name, err)
 		}
 	}
 	if _, err := srv.AnonymousClient().TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
@@ -277,7 +277,7 @@ func TestUnusableClient(t *testing.T) {
 	odd := *srv.Client(srv.Admin)
 	odd.AccountURL = "http://mia:secret@%zz"
 	if _, err := odd.TokenDetails(t.Context()); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("an invalid address gives %v", err)
+		t.Errorf("an invalid address returned %v", err)
 	}
 	if _, err := odd.SourceConnection(t.Context(), plexauth.Source{}); err == nil {
 		t.Error("a source that names nothing was asked for")
@@ -338,21 +338,21 @@ func TestUnusableAddress(t *testing.T) {
 				err := calls(c)[name](t.Context())
 				own := name != "Connect" // the addresses of Connect come from the server
 				if err == nil || errors.Is(err, plexauth.ErrUnreachable) || own && errors.As(err, new(*plexauth.Error)) {
-					t.Errorf("%s %q: %s gives %T %v", field, address, name, err, err)
+					t.Errorf("%s %q: %s returned %T %v", field, address, name, err, err)
 					continue
 				}
 				if got := err.Error(); !strings.Contains(got, "Client."+field) || !strings.HasSuffix(got, says) || strings.Contains(got, "secret") {
-					t.Errorf("%s %q: %s gives %q, want %q", field, address, name, got, says)
+					t.Errorf("%s %q: %s returned %q, want %q", field, address, name, got, says)
 				}
 			}
 			if field == "AccountURL" {
 				if _, err := c.WaitPIN(t.Context(), &plexauth.PIN{ID: 1}); err == nil || !strings.HasSuffix(err.Error(), says) {
-					t.Errorf("%q: waiting gives %v, want %q", address, err, says)
+					t.Errorf("%q: waiting returned %v, want %q", address, err, says)
 				}
 			}
 			c.Token = nil // a missing token is reported first
 			if err := calls(c)[some[0]](t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) || strings.Contains(err.Error(), "secret") {
-				t.Errorf("%s %q: without a token, %s gives %v", field, address, some[0], err)
+				t.Errorf("%s %q: without a token, %s returned %v", field, address, some[0], err)
 			}
 		}
 	}

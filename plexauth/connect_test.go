@@ -88,10 +88,10 @@ func TestConnectionWithoutURI(t *testing.T) {
 			}
 			if test.want == "" {
 				if !errors.As(err, new(*plexauth.Error)) || len(network.urls()) > 0 {
-					t.Errorf("Connect gives %v, %v and asks %q", got, err, network.urls())
+					t.Errorf("Connect returned %v, %v and asks %q", got, err, network.urls())
 				}
 			} else if err != nil || got.URI != test.want || got.Address != test.conn.Address {
-				t.Errorf("Connect gives %+v, %v, want %s", got, err, test.want)
+				t.Errorf("Connect returned %+v, %v, want %s", got, err, test.want)
 			}
 
 			body := fmt.Sprintf(`[{"clientIdentifier":"den","connections":[{"uri":%q,"protocol":%q,"address":%q,"port":%d}]}]`,
@@ -107,8 +107,8 @@ func TestConnectionWithoutURI(t *testing.T) {
 	}
 }
 
-// Attack: an address that is listed for a server belongs to another person, who
-// reads what the program sends to every server.
+// Attack: an address in a server's list belongs to another person, who reads what the
+// program sends to every server.
 func TestProbesCarryNothing(t *testing.T) { synctest.Test(t, probesCarryNothing) }
 
 func probesCarryNothing(t *testing.T) {
@@ -175,7 +175,7 @@ func TestConnectPrefersTLS(t *testing.T) {
 	for name, test := range map[string]struct {
 		required bool
 		conns    []plexauth.Connection
-		late     string // the host that takes a while
+		late     string // the host that is slow
 		want     string // "" if no connection has an address
 		plain    bool   // whether plain HTTP is tried
 	}{
@@ -199,10 +199,10 @@ func TestConnectPrefersTLS(t *testing.T) {
 				got, err := c.Connect(t.Context(), &plexauth.Resource{ClientIdentifier: "den", HTTPSRequired: test.required, Connections: test.conns})
 				if test.want == "" {
 					if !errors.As(err, new(*plexauth.Error)) || !strings.Contains(err.Error(), "requires TLS") || errors.Is(err, plexauth.ErrUnreachable) {
-						t.Errorf("Connect gives %v, %v", got, err)
+						t.Errorf("Connect returned %v, %v", got, err)
 					}
 				} else if err != nil || got.URI != test.want {
-					t.Errorf("Connect gives %v, %v, want %s", got, err, test.want)
+					t.Errorf("Connect returned %v, %v, want %s", got, err, test.want)
 				}
 				synctest.Wait()
 				plain := slices.ContainsFunc(network.urls(), func(u string) bool { return strings.HasPrefix(u, "http:") })
@@ -235,7 +235,7 @@ func TestConnectToServer(t *testing.T) {
 	}
 }
 
-// What is listed twice is asked once.
+// An address that is listed twice is requested once.
 func TestConnectAsksOnce(t *testing.T) {
 	network := &den{}
 	c := &plexauth.Client{ClientIdentifier: "test", HTTPClient: &http.Client{Transport: network}}
@@ -245,7 +245,7 @@ func TestConnectAsksOnce(t *testing.T) {
 	}}
 	got, err := c.Connect(t.Context(), r)
 	if err != nil || !got.Relay {
-		t.Errorf("Connect gives %+v, %v", got, err)
+		t.Errorf("Connect returned %+v, %v", got, err)
 	}
 	if urls := network.urls(); len(urls) > 2 {
 		t.Errorf("it asks %q", urls)

@@ -64,10 +64,10 @@ func TestOddAccounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(got.Raw()) != body {
-				t.Error("the raw document is not what came")
+				t.Error("the raw document is not what was received")
 			}
 			if name == "numbers and booleans as strings" {
-				got.Subscription.Features = want.Subscription.Features // a string is no list
+				got.Subscription.Features = want.Subscription.Features // a string is not a list
 			}
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(plexauth.Account{})); diff != "" {
 				t.Errorf("account (-want +got):\n%s", diff)
@@ -177,7 +177,7 @@ func deep(before, open, shut, after string) string {
 	return before + strings.Repeat(open, levels) + `["` + strings.Repeat("x", 500_000) + `"]` + strings.Repeat(shut, levels) + after
 }
 
-// timeToDecode returns how long this machine, as busy as it is, takes to decode a
+// timeToDecode returns how long this machine, with its current load, takes to decode a
 // document once.
 func timeToDecode(body string) time.Duration {
 	start := time.Now()
@@ -210,7 +210,7 @@ func TestDeepJSON(t *testing.T) {
 				t.Errorf("%s: %s takes %v, more than %v", name, call, took, limit)
 			}
 			if test.status != 200 && !errors.Is(err, plexauth.ErrServer) {
-				t.Errorf("%s: %s gives %v", name, call, err)
+				t.Errorf("%s: %s returned %v", name, call, err)
 			}
 		}
 	}

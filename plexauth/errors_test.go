@@ -97,7 +97,7 @@ func TestErrorKinds(t *testing.T) {
 				t.Errorf("the error is %q, want it to say %q", err, test.says)
 			}
 			if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "<html") {
-				t.Errorf("the error says too much: %v", err)
+				t.Errorf("the error reveals too much: %v", err)
 			}
 			if test.fault.Status > 0 && e.StatusCode != test.fault.Status {
 				t.Errorf("status %d, want %d", e.StatusCode, test.fault.Status)
@@ -184,7 +184,7 @@ func TestCancelledIsNotUnreachable(t *testing.T) {
 					err := do(ctx)
 					cancel()
 					if !errors.As(err, new(*plexauth.Error)) || !errors.Is(err, test.is) || errors.Is(err, test.not) {
-						t.Errorf("%s gives %v", call, err)
+						t.Errorf("%s returned %v", call, err)
 					}
 				}
 			})
@@ -482,7 +482,7 @@ func TestParseSource(t *testing.T) {
 		}
 	}
 	if got, err := plexauth.ParseSource("server://m1/library"); err != nil || got.String() != "server://m1/library" {
-		t.Errorf("a provider of a server gives %v, %v", got, err)
+		t.Errorf("a provider of a server returned %v, %v", got, err)
 	}
 	for _, text := range []string{"", "m1", "http://m1", "server://", "server:///x", "server://a b", "server://a/", "server://a/b/c", "server://a?b"} {
 		if got, err := plexauth.ParseSource(text); err == nil {

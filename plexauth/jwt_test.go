@@ -77,7 +77,7 @@ func TestLoadDeviceKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := plexauth.LoadDeviceKey(path); err == nil || strings.Contains(err.Error(), "c2VjcmV0") {
-		t.Errorf("a damaged file gives %v", err)
+		t.Errorf("a damaged file returned %v", err)
 	}
 	text, _ := json.Marshal(next)
 	for _, printed := range []string{fmt.Sprint(next), fmt.Sprintf("%+v %#v %x", next, next, next), string(text)} {
@@ -143,8 +143,8 @@ func TestJWTSource(t *testing.T) {
 	}
 }
 
-// inBubble returns a copy of a client whose connections end with each request: a
-// clock in a bubble does not move while one is open.
+// inBubble returns a copy of a client whose connections are closed after each request: the
+// clock of a bubble does not move while one is open.
 func inBubble(c *plexauth.Client) *plexauth.Client {
 	copied := *c
 	copied.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -266,7 +266,7 @@ func TestJWTSourceOutlivesAnOutage(t *testing.T) {
 	})
 }
 
-// A stored JWT is used at once.
+// A stored JWT is used immediately.
 func TestJWTSourceSet(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c, source := registered(t, srv, srv.Member)
@@ -441,8 +441,8 @@ func TestVerifyJWT(t *testing.T) {
 	}
 }
 
-// otherBits is a JWT with another last character, which a lenient decoder takes for the
-// same signature.
+// otherBits returns a JWT with a different last character, which a lenient decoder reads as
+// the same signature.
 func otherBits(jwt plexauth.Secret) plexauth.Secret {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(jwt) - 1
@@ -539,8 +539,8 @@ func TestJWKSRefreshes(t *testing.T) {
 	})
 }
 
-// An account plane that hangs delays only those who need new keys. Attack: a JWT that
-// nobody has signed makes the program ask for keys, and all others wait.
+// An account plane that hangs delays only those who need new keys. Attack: a JWT without a
+// valid signature makes the program request keys, and all others wait.
 func TestJWKSDelaysNobody(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	_, source := registered(t, srv, srv.Member)
@@ -586,7 +586,7 @@ func TestJWKSDelaysNobody(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if took, err := verify(ctx, forged, keys); took != time.Second || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, plexauth.ErrUnauthorized) {
-			t.Errorf("who has a second is told after %v: %v", took, err)
+			t.Errorf("a caller with a deadline of one second gets an error after %v: %v", took, err)
 		}
 		wg.Wait()
 		if n := asked.Load(); n != 1 {
@@ -609,7 +609,7 @@ func TestJWKSDelaysNobody(t *testing.T) {
 					t.Errorf("without keys: after %v %v", took, err)
 				}
 				if took, err := verify(t.Context(), "a.b.c", none); took != 0 || !errors.Is(err, plexauth.ErrUnauthorized) {
-					t.Errorf("without keys, what is no JWT is rejected after %v: %v", took, err)
+					t.Errorf("without keys, a text that is not a JWT is rejected after %v: %v", took, err)
 				}
 			})
 		}
@@ -617,7 +617,7 @@ func TestJWKSDelaysNobody(t *testing.T) {
 		if n := asked.Load(); n != 1 {
 			t.Errorf("the keys were requested %d times", n)
 		}
-		time.Sleep(time.Minute) // let the request end
+		time.Sleep(time.Minute) // until the request has ended
 	})
 }
 
@@ -627,7 +627,7 @@ func unsigned(claims string) string {
 	return encode([]byte(`{"alg":"EdDSA"}`)) + "." + encode([]byte(claims)) + ".AAAA"
 }
 
-// A JWT whose life is not known is neither kept for ever nor exchanged at every call.
+// A JWT with an unknown lifetime is neither used forever nor exchanged at every call.
 func TestJWTSourceWithOddLives(t *testing.T) {
 	key := newDeviceKey(t)
 	for name, test := range map[string]struct {
@@ -672,8 +672,8 @@ func TestJWTSourceWithOddLives(t *testing.T) {
 	}
 }
 
-// Calls of OnToken do not overlap, even if one takes long and its JWT is rejected
-// meanwhile.
+// Calls of OnToken do not overlap, even if one takes long and its JWT is rejected in the
+// meantime.
 func TestOnTokenDoesNotOverlap(t *testing.T) {
 	key := newDeviceKey(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -71,14 +71,14 @@ func TestOtherAnswers(t *testing.T) {
 				var e *plexauth.Error
 				switch {
 				case !errors.As(err, &e):
-					t.Errorf("%s: %s gives %v", call, name, err)
+					t.Errorf("%s: %s returned %v", call, name, err)
 				case call == "Connect": // it has no response of its own
 				case call == "WaitPIN":
 					if !errors.Is(err, plexauth.ErrPINExpired) {
-						t.Errorf("%s: %s gives %v", call, name, err)
+						t.Errorf("%s: %s returned %v", call, name, err)
 					}
 				case e.StatusCode != 200 || len(body) > 0 && string(e.Body) != body:
-					t.Errorf("%s: %s gives %v with status %d, body %q", call, name, err, e.StatusCode, e.Body)
+					t.Errorf("%s: %s returned %v with status %d, body %q", call, name, err, e.StatusCode, e.Body)
 				}
 			})
 		}
@@ -115,7 +115,7 @@ func TestAnswersOfOtherCalls(t *testing.T) {
 	} {
 		for _, body := range bodies {
 			if err := calls(client(body))[name](t.Context()); !errors.As(err, new(*plexauth.Error)) {
-				t.Errorf("%s takes %s: %v", name, body, err)
+				t.Errorf("%s accepts %s: %v", name, body, err)
 			}
 		}
 	}
@@ -264,8 +264,8 @@ func FuzzLists(f *testing.F) {
 	})
 }
 
-// A time that is none in any calendar is zero: the rest of the account can be used,
-// and stored as JSON.
+// A time that is in no calendar is zero: the rest of the account can be used, and stored as
+// JSON.
 func TestTimesOutOfRange(t *testing.T) {
 	for text, want := range map[string]int64{
 		"1552593531": 1552593531, `"1552593531"`: 1552593531, "253402300799": 253402300799, "-62167219200": -62167219200, "-1": -1,

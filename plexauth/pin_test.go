@@ -137,7 +137,7 @@ func TestPINRequests(t *testing.T) {
 }
 
 func TestWaitPIN(t *testing.T) {
-	const life = 15*time.Minute + time.Second/2 // its end falls between two tries
+	const life = 15*time.Minute + time.Second/2 // it expires between two attempts
 	xml := func(token string) string {
 		return `<pin id="7" code="ABCD" authToken="` + token + `"><location/></pin>`
 	}
@@ -201,7 +201,7 @@ func TestWaitPIN(t *testing.T) {
 	}
 }
 
-// WaitPIN returns when its context is cancelled and when the PIN expires, also while a
+// WaitPIN returns when its context is cancelled and when the PIN expires, even while a
 // server delays a response.
 func TestWaitPINEnds(t *testing.T) {
 	silent := &plexauth.Client{ClientIdentifier: "test", Timeout: -1, HTTPClient: &http.Client{
@@ -408,6 +408,6 @@ func TestCheckPIN(t *testing.T) {
 		}
 	}
 	if _, err := scripted(new([]*http.Request), answer(404, pinGone)).CheckPIN(t.Context(), pin); !errors.Is(err, plexauth.ErrPINExpired) {
-		t.Errorf("an expired PIN gives %v", err)
+		t.Errorf("an expired PIN returned %v", err)
 	}
 }

@@ -53,7 +53,7 @@ func TestProofRequests(t *testing.T) {
 	}
 	proven := pin.WithProof(&url.URL{RawQuery: "pinProof=Ab1"})
 	if _, err := c.CheckPIN(t.Context(), proven); !errors.Is(err, plexauth.ErrServer) || len(asked) != 2 {
-		t.Errorf("after %d requests: %v; a proof must not be sent again by itself", len(asked), err)
+		t.Errorf("after %d requests: %v; a proof must not be resent automatically", len(asked), err)
 	}
 	if _, err := c.CheckPIN(t.Context(), pin); err != nil {
 		t.Error(err)

@@ -77,6 +77,6 @@ func TestSourceRefusesText(t *testing.T) {
 		}
 	}
 	if src, err := plexauth.ParseSource("server://\xff"); err == nil {
-		t.Errorf("bytes that are no text are %q", src)
+		t.Errorf("bytes that are not text are %q", src)
 	}
 }

@@ -24,7 +24,7 @@ func TestMemoryToken(t *testing.T) {
 	c := srv.AnonymousClient()
 	c.Token = &token
 	if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
-		t.Errorf("an empty one gives %v", err)
+		t.Errorf("an empty one returned %v", err)
 	}
 	token.Set(srv.Token(srv.Member))
 	if _, err := c.TokenDetails(t.Context()); err != nil {
@@ -35,7 +35,7 @@ func TestMemoryToken(t *testing.T) {
 func TestFileToken(t *testing.T) {
 	file := plexauth.FileToken{Path: filepath.Join(t.TempDir(), "new", "token")}
 	if got, err := file.Token(t.Context()); got != "" || err != nil {
-		t.Errorf("no file gives %q, %v", string(got), err)
+		t.Errorf("no file returned %q, %v", string(got), err)
 	}
 	if err := file.Set("first"); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestFileToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := file.Token(t.Context()); got != "tok" || err != nil {
-		t.Errorf("Token gives %q, %v", string(got), err)
+		t.Errorf("Token returned %q, %v", string(got), err)
 	}
 	info, err := os.Stat(file.Path)
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -54,7 +54,7 @@ func TestFileToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := file.Token(t.Context()); got != "" || err == nil || strings.Contains(err.Error(), "tok\n") {
-		t.Errorf("a file that others can read gives %q, %v", string(got), err)
+		t.Errorf("a file that others can read returned %q, %v", string(got), err)
 	}
 	for range 2 {
 		if err := file.Set(""); err != nil {
@@ -96,7 +96,7 @@ func TestTransientSourceAsksOnce(t *testing.T) {
 	}
 }
 
-// A caller that gives up does not cancel the request of the others.
+// A caller that cancels does not cancel the request for the others.
 func TestTransientSourceObeysEachContext(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	source := &plexauth.TransientSource{Client: srv.Client(srv.Member)}
@@ -191,8 +191,8 @@ func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
 	}
 }
 
-// A wrong clock of this device neither makes a flood of requests nor keeps a token for
-// too long: the server says what time it is, or else its rejection is enough.
+// If this device's clock is wrong, there is neither a flood of requests nor a token that is
+// used for too long. The server sends its time, or its rejection is enough.
 func TestTransientSourceWithAWrongClock(t *testing.T) {
 	for name, test := range map[string]struct {
 		server   time.Duration // how far the clock of the server is ahead
@@ -261,7 +261,7 @@ func TestTransientSourceOutlivesAnOutage(t *testing.T) {
 			t.Errorf("in five minutes of outage the server received %d requests", asked)
 		}
 		if got, err := source.Token(t.Context()); got != "" || !errors.Is(err, plexauth.ErrServer) {
-			t.Errorf("after the end of its life: %q, %v", string(got), err)
+			t.Errorf("after its expiry: %q, %v", string(got), err)
 		}
 		down = false
 		if got, err := source.Token(t.Context()); got == "" || got == "transient-1" || err != nil {
@@ -293,7 +293,7 @@ func TestTransientSourceForgetsRefused(t *testing.T) {
 			t.Errorf("before it is rejected: %q, %v", string(got), err)
 		}
 		if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
-			t.Errorf("the call gives %v", err)
+			t.Errorf("the call returned %v", err)
 		}
 		if got, err := source.Token(t.Context()); got != "" || !errors.Is(err, plexauth.ErrUnreachable) {
 			t.Errorf("after it was rejected: %q, %v", string(got), err)
@@ -422,9 +422,9 @@ func TestConnect(t *testing.T) {
 						t.Errorf("error %v", err)
 					}
 				} else if err != nil || got.URI != "http://"+test.want {
-					t.Errorf("Connect gives %v, %v, want %s", got, err, test.want)
+					t.Errorf("Connect returned %v, %v, want %s", got, err, test.want)
 				}
-				time.Sleep(2 * time.Minute) // let the losers end
+				time.Sleep(2 * time.Minute) // until the losers have ended
 			})
 		})
 	}
@@ -476,14 +476,14 @@ func TestConnectEnds(t *testing.T) {
 				}})
 				if test.want != "" {
 					if err != nil || got.URI != test.want {
-						t.Errorf("Connect gives %v, %v", got, err)
+						t.Errorf("Connect returned %v, %v", got, err)
 					}
 				} else if e, ok := err.(*plexauth.Error); !ok || e.Operation != "Connect" || !strings.HasPrefix(e.Error(), "plexauth: Connect: ") {
 					t.Errorf("error %T %v", err, err)
 				} else if test.is != nil && !errors.Is(err, test.is) || errors.Is(err, test.not) {
 					t.Errorf("error %v", err)
 				}
-				time.Sleep(2 * time.Minute) // let the losers end
+				time.Sleep(2 * time.Minute) // until the losers have ended
 			})
 		})
 	}

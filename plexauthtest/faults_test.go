@@ -160,7 +160,7 @@ func TestFaultDropOnAKeptAliveConnection(t *testing.T) {
 		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]bool{false, true, false, true, false, true}, reused); diff != "" {
-		t.Errorf("connections that were kept alive (-want +got):\n%s", diff)
+		t.Errorf("persistent connections (-want +got):\n%s", diff)
 	}
 }
 

@@ -76,7 +76,7 @@ func TestJoin(t *testing.T) {
 	c.SetTime(start)
 	c.Advance(time.Hour)
 	if now := c.Now(); !now.Equal(start.Add(time.Hour)) {
-		t.Errorf("the clock says %v", now)
+		t.Errorf("the clock shows %v", now)
 	}
 	if pin, err = client.StartPIN(t.Context(), plexauth.PINRequest{}); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestJoin(t *testing.T) {
 	joinRelations(t, c, client)
 }
 
-// joinRelations adds what is between accounts, and ends it.
+// joinRelations adds relations between accounts, and removes them.
 func joinRelations(t *testing.T, c *plexauthtest.Control, client *plexauth.Client) {
 	t.Helper()
 	reaches := func(username string, want bool) {
@@ -162,7 +162,7 @@ func joinRelations(t *testing.T, c *plexauthtest.Control, client *plexauth.Clien
 	}
 }
 
-// A reset undoes what a test did.
+// A reset undoes the changes of a test.
 func TestReset(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{Resettable: true})
 	start := srv.Now()

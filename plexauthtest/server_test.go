@@ -70,7 +70,7 @@ func names(t *testing.T, c *plexauth.Client) []string {
 	return names
 }
 
-// brief is a testing.TB that ends before the test does.
+// brief is a testing.TB that finishes before the test does.
 type brief struct {
 	testing.TB
 	ends []func()
@@ -122,8 +122,7 @@ func TestStopsWithTheTest(t *testing.T) {
 	mustFail(t, srv.AnonymousClient().Ping(t.Context()), plexauth.ErrUnreachable)
 }
 
-// A program that waits for a delayed response does not delay the end of the
-// test.
+// A program that waits for a delayed response does not delay the end of the test.
 func TestStopsWhileAnAnswerIsLate(t *testing.T) {
 	b := &brief{TB: t}
 	srv := plexauthtest.New(b, plexauthtest.Config{})
@@ -200,7 +199,7 @@ func TestMaxFailedSignIns(t *testing.T) {
 	}
 }
 
-// lines is an io.Writer that sends what is written to a channel.
+// lines is an io.Writer that sends written text to a channel.
 type lines chan string
 
 // Write implements io.Writer.

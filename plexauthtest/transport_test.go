@@ -36,7 +36,7 @@ func TestTransport(t *testing.T) {
 			t.Fatal(err)
 		}
 		if conn, err := c.Connect(t.Context(), &list[0]); err != nil || conn.URI != srv.MediaURL {
-			t.Errorf("%s: Connect gives %v, %v", account, conn, err)
+			t.Errorf("%s: Connect returned %v, %v", account, conn, err)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func TestTransportRefuses(t *testing.T) {
 		}
 		res, err := srv.Transport().RoundTrip(req)
 		if err == nil || res != nil || !strings.HasPrefix(err.Error(), "plexauthtest: ") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s gives %v, %v", address, res, err)
+			t.Errorf("%s returned %v, %v", address, res, err)
 		}
 		if err != nil && req.URL.Scheme != "ftp" && (!strings.Contains(err.Error(), req.URL.Host) || !strings.Contains(err.Error(), "*.plex.tv")) {
 			t.Errorf("%s: the error does not name the host: %v", address, err)

@@ -323,7 +323,7 @@ func TestScene(t *testing.T) {
 	}
 	srv.Advance(time.Hour)
 	if want := time.Date(2030, 1, 2, 4, 4, 5, 0, time.UTC); !srv.Now().Equal(want) {
-		t.Errorf("the clock says %v, want %v", srv.Now(), want)
+		t.Errorf("the clock shows %v, want %v", srv.Now(), want)
 	}
 }
 

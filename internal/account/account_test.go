@@ -57,7 +57,7 @@ func newFixture(t *testing.T, cfg core.Config) *fixture {
 
 func (w *fixture) now() time.Time { return w.core.Clock.Now() }
 
-// enrol gives mia a second factor.
+// enrol adds a second factor to mia's account.
 func (w *fixture) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Secret) {
 	t.Helper()
 	e = account.NewEnrolment("usher", "Mia")
@@ -68,7 +68,7 @@ func (w *fixture) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Se
 	return e, backup
 }
 
-// code is what another program's authenticator shows.
+// code is the code in another program's authenticator.
 func code(t *testing.T, e account.Enrolment, at time.Time) plexauth.Secret {
 	t.Helper()
 	c, err := totp.GenerateCode(string(e.Secret), at)
@@ -114,7 +114,7 @@ func TestVerifyPassword(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, err := w.verify(test.login, plexauth.Secret(test.password), ""); !errors.Is(err, test.want) {
-				t.Errorf("Verify gives %v, want %v", err, test.want)
+				t.Errorf("Verify returned %v, want %v", err, test.want)
 			}
 		})
 	}
@@ -140,7 +140,7 @@ func TestDisabledAccountCannotSignIn(t *testing.T) {
 	_, disabled := w.verify("mia", password, "")
 	_, unknown := w.verify("noa", password, "")
 	if !errors.Is(disabled, account.ErrCredentials) || disabled.Error() != unknown.Error() {
-		t.Errorf("a disabled account gives %q, an unknown one %q: want the same", disabled, unknown)
+		t.Errorf("a disabled account returned %q, an unknown one %q: want the same", disabled, unknown)
 	}
 }
 
@@ -207,7 +207,7 @@ func TestEnrolConfirms(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	e := account.NewEnrolment("usher", "Mia")
 	if _, err := w.Enrol(t.Context(), operator, w.mia.ID, e, "000000"); !errors.Is(err, account.ErrCode) {
-		t.Errorf("a wrong code gives %v, want ErrCode", err)
+		t.Errorf("a wrong code returned %v, want ErrCode", err)
 	}
 	if err := w.signIn(t, password, ""); err != nil {
 		t.Errorf("the account changed although the code was wrong: %v", err)
@@ -228,7 +228,7 @@ func TestEnrolConfirms(t *testing.T) {
 	}
 }
 
-// A new seed accepts its first code at once, whatever codes the previous seed accepted.
+// A new seed accepts its first code immediately, whatever codes the previous seed accepted.
 // Attack: a seed that is set again accepts a code twice.
 func TestCodesOfAnotherSeed(t *testing.T) {
 	w := newFixture(t, core.Config{})
@@ -294,7 +294,7 @@ func TestPasswordIsRehashed(t *testing.T) {
 	}
 }
 
-// Attack: all guesses at once, before the first of them has failed.
+// Attack: all guesses are sent at the same time, before the first of them has failed.
 func TestConcurrentGuessingIsLimited(t *testing.T) {
 	const free, slots, guesses = 5, 2, 40
 	w := newFixture(t, core.Config{FailedTries: free, HashSlots: slots, HashQueue: guesses})
@@ -343,7 +343,7 @@ func TestGuessingIsLimited(t *testing.T) {
 	}
 	other := account.Credentials{Login: "mia", Password: password, Code: code(t, e, w.now())}
 	if _, err := w.Verify(t.Context(), audit.Actor{Address: "192.0.2.2"}, other); err != nil {
-		t.Errorf("attack: locking somebody out by guessing from elsewhere: %v", err)
+		t.Errorf("attack: locking an account by guessing from another network: %v", err)
 	}
 	w.core.Clock.Advance(time.Hour)
 	for range 5 {
@@ -384,7 +384,7 @@ func TestVerifyIsAdmitted(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if _, err := w.verify("mia", password, ""); !errors.Is(err, guard.ErrBusy) {
-		t.Errorf("one too many gives %v, want ErrBusy", err)
+		t.Errorf("one too many returned %v, want ErrBusy", err)
 	}
 	cancel()
 	if err := <-waiting; !errors.Is(err, context.Canceled) {
@@ -453,8 +453,8 @@ func TestUnknownLoginCostsTheSame(t *testing.T) {
 	}
 }
 
-// Each rejected attempt has a row in the audit log, with the reason and, if it is
-// known, the account. What was typed is never in it.
+// Each rejected attempt has a row in the audit log, with the reason and, if it is known,
+// the account. The row never contains the submitted values.
 func TestFailedSignInsAreRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 2})
 	e, backup := w.enrol(t)

@@ -22,8 +22,8 @@ import (
 // byConsole is the actor of these tests.
 var byConsole = audit.Actor{Name: "console"}
 
-// The only admin who can sign in is neither removed nor disabled: nobody could
-// undo it. A disabled admin does not count as one.
+// The only admin who can sign in cannot be removed or disabled: nobody could undo it. A
+// disabled admin does not count.
 func TestLastAdminStays(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	ada, eve, mia := c.AddAdmin("ada"), c.AddAdmin("eve"), c.Add("mia")
@@ -124,8 +124,7 @@ func TestDemoteRevokesEveryServer(t *testing.T) {
 	}
 }
 
-// Attack: two admins remove or disable each other at the same moment, and nobody
-// is left.
+// Attack: two admins remove or disable each other at the same time, so that none is left.
 func TestAdminsRemoveEachOther(t *testing.T) {
 	for name, do := range map[string]func(*account.Service, *testing.T, int64) error{
 		"remove":  func(s *account.Service, t *testing.T, id int64) error { return s.Remove(t.Context(), byConsole, id) },
@@ -220,7 +219,7 @@ func TestNamesAreUnique(t *testing.T) {
 			t.Errorf("renaming noa to %s <%s>: error %v, want ErrExists", n.Username, n.Email, err)
 		}
 	}
-	// A name cannot look like an address, so that it cannot be somebody's address.
+	// A name cannot look like an address, because it could be another account's address.
 	_, err := c.Accounts.Add(t.Context(), byConsole, account.NewAccount{Username: "mia@example.org", Managed: true})
 	if fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a name like an address: error %v, want one of kind Invalid", err)
@@ -261,7 +260,7 @@ func TestRemovedAccount(t *testing.T) {
 		t.Errorf("finding it: error %v, want ErrNotFound", err)
 	}
 	if next := c.Add("mia"); next.ID <= mia.ID {
-		t.Errorf("ID %d was used again after %d: old references would mean somebody else", next.ID, mia.ID)
+		t.Errorf("ID %d was used again after %d: old references would refer to another account", next.ID, mia.ID)
 	}
 }
 

@@ -45,8 +45,8 @@ func (w *fixture) pending(t *testing.T, s session.Session) account.Enrolment {
 	return e
 }
 
-// The seed that a session sets up stays the same for a while, also over a restart,
-// and is another one in another session.
+// The seed that a session sets up stays the same for a while, even after a restart. Another
+// session has a different seed.
 func TestPendingSeed(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	one, two := w.browse(t), w.browse(t)
@@ -150,7 +150,7 @@ func TestProofOfAnotherFactor(t *testing.T) {
 // A link works once, for a day, and until the second factor changes in another way
 // or there is a newer link.
 func TestLinks(t *testing.T) {
-	var olga account.Account // the admin who made the link
+	var olga account.Account // the admin who created the link
 	for name, row := range map[string]struct {
 		between func(ctx context.Context, w *fixture) error
 		works   bool
@@ -221,7 +221,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Attack: a key that may not change admins makes a link for one.
+// Attack: a key that may not change admins creates a link for one.
 func TestLinkCreators(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	olga := w.core.AddAdmin("olga")
@@ -297,7 +297,7 @@ func TestResetByAnAdminRemovesTheLock(t *testing.T) {
 		w.enrol(t)
 		thief := audit.Actor{Address: "198.51.100.9"}
 		if got := tries(5, func(int) error { return w.signInAt(thief, "", "000000") }); got != "code 2, limited 3" {
-			t.Fatalf("the tries give %s", got)
+			t.Fatalf("the outcomes of the attempts are %s", got)
 		}
 		e, err := help(w)
 		if err != nil {

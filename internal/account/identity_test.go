@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// Attack: an account has a name or address that looks like another one's, in every
-// place where a name is set. The error says which field is wrong.
+// Attack: an account has a name or address that looks like another one's, wherever a name
+// is set. The error names the invalid field.
 func TestNamesThatLookAlike(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia, noa := c.Add("mia"), c.Add("noa")
@@ -154,7 +154,7 @@ func TestNamesFromBeforeTheRule(t *testing.T) {
 	}
 }
 
-// Attack: a member sets the address by which a program knows somebody else.
+// Attack: a member sets the address by which a program identifies another user.
 func TestConfirmedEmail(t *testing.T) {
 	c := coretest.New(t, core.Config{MembersSetEmail: true})
 	ada, mia := c.AddAdmin("ada"), c.Add("mia")

@@ -10,11 +10,11 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// oneMark is what a mark looks like.
+// oneMark matches a mark.
 var oneMark = regexp.MustCompile(`^[A-Z2-7]{26}\.[0-9a-z]{6}\.[A-Za-z0-9_-]{22}$`)
 
-// Only an issued cookie makes a browser known. Whatever a browser sent, its next cookie
-// makes it known, is short and is valid.
+// Only an issued cookie makes a browser known. Whatever a browser sends, its next cookie
+// makes it known, and is short and valid.
 func FuzzMarks(f *testing.F) {
 	c := coretest.New(f, core.Config{})
 	mia, noa := c.Add("mia"), c.Add("noa")

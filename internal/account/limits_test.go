@@ -18,7 +18,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// outcome is what a sign-in attempt tells the caller.
+// outcome is the result of a sign-in attempt for the caller.
 func outcome(err error) string {
 	switch {
 	case err == nil:
@@ -79,7 +79,7 @@ func TestNamesOfAnAccountShareTheLimit(t *testing.T) {
 				return err
 			})
 			if got != "wrong 4, limited 8" {
-				t.Errorf("the tries give %s", got)
+				t.Errorf("the outcomes of the attempts are %s", got)
 			}
 		})
 	}
@@ -96,14 +96,14 @@ func TestDifferentNamesOfAnAccountShareTheLimit(t *testing.T) {
 		return err
 	})
 	if got != "wrong 4, limited 8" {
-		t.Errorf("the tries give %s", got)
+		t.Errorf("the outcomes of the attempts are %s", got)
 	}
 }
 
-// Attack: someone with an account of their own clears the limit of a name by
-// signing in, and sees in the next limit whether somebody else has the name.
+// Attack: an attacker with an account clears the limit of a name by signing in, and the
+// next limit reveals whether the name belongs to an account.
 func TestOwnSignInClearsNoOthersLimit(t *testing.T) {
-	for _, name := range []string{"mia", "zoe"} { // of somebody, and of nobody
+	for _, name := range []string{"mia", "zoe"} { // of an account, and of none
 		w := newFixture(t, core.Config{FailedTries: 4})
 		_, err := w.Add(t.Context(), operator, account.NewAccount{
 			Username: "eve", Email: name + "@attacker.example", Password: password,
@@ -120,7 +120,7 @@ func TestOwnSignInClearsNoOthersLimit(t *testing.T) {
 			return err
 		})
 		if got != "wrong 4, in 1, limited 3" {
-			t.Errorf("%s: the tries give %s", name, got)
+			t.Errorf("%s: the outcomes of the attempts are %s", name, got)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func TestLimitedTriesCostNothing(t *testing.T) {
 	}
 }
 
-// Attack: all guesses at once, before the first of them has failed.
+// Attack: all guesses are sent at the same time, before the first of them has failed.
 func TestGuessesAtOnceDoNotExceedTheLimit(t *testing.T) {
 	const free, guesses = 10, 150
 	for name, try := range map[string]func(w *fixture, i int) error{
@@ -212,7 +212,7 @@ func TestGuessingCodesSlowly(t *testing.T) {
 	e, _ := w.enrol(t)
 	wrong := func() error { return w.signInAt(visitor, "", "000000") }
 	if got := tries(5, func(int) error { return wrong() }); got != "code 3, limited 2" {
-		t.Fatalf("the tries give %s", got)
+		t.Fatalf("the outcomes of the attempts are %s", got)
 	}
 	for lock := time.Minute; lock <= 2*24*time.Hour; lock *= 2 {
 		lock := min(lock, 24*time.Hour)
@@ -225,10 +225,10 @@ func TestGuessingCodesSlowly(t *testing.T) {
 		}
 		w.core.Clock.Advance(lock)
 		if got := outcome(wrong()); got != "code" {
-			t.Errorf("after %v the try gives %s", lock, got)
+			t.Errorf("after %v the try returned %s", lock, got)
 		}
 	}
-	// In a year, that is fewer guesses than one in 800 of being right takes.
+	// In a year, that is fewer guesses than are needed for a chance of one in 800.
 	start, guesses := w.now(), 0
 	for w.now().Before(start.AddDate(1, 0, 0)) {
 		err := wrong()
@@ -240,13 +240,13 @@ func TestGuessingCodesSlowly(t *testing.T) {
 	if guesses > 366 {
 		t.Errorf("a thief gets %d guesses in a year", guesses)
 	}
-	// A right code ends it.
+	// A correct code removes the lock.
 	w.core.Clock.Advance(24 * time.Hour)
 	if err := w.signInAt(visitor, "", string(code(t, e, w.now()))); err != nil {
 		t.Fatal(err)
 	}
 	if got := tries(5, func(int) error { return wrong() }); got != "code 3, limited 2" {
-		t.Errorf("after a right code the tries give %s", got)
+		t.Errorf("after a right code the outcomes of the attempts are %s", got)
 	}
 }
 
@@ -256,9 +256,8 @@ func (w *fixture) restart() {
 	w.Service = w.core.Accounts
 }
 
-// Attack: a thief of the password gives wrong codes, or wrong passwords, until the
-// owner is locked out. A device or browser that signed in before has tries of its
-// own.
+// Attack: a thief of the password enters wrong codes, or wrong passwords, until the owner
+// is locked out. A device or browser that signed in before has its own attempts.
 func TestThiefLocksNoKnownDeviceOut(t *testing.T) {
 	home, away := audit.Actor{Address: "192.0.2.1"}, audit.Actor{Address: "198.51.100.9"}
 	from := func(client string, marks plexauth.Secret) account.Caller {
@@ -317,11 +316,11 @@ func TestThiefLocksNoKnownDeviceOut(t *testing.T) {
 			for what, caller := range callers {
 				got := tries(10, func(int) error { return verify(row.owner, caller, password, "000000") })
 				if got != "code 3, limited 7" {
-					t.Errorf("wrong codes of the owner's %s give %s", what, got)
+					t.Errorf("wrong codes of the owner's %s: %s", what, got)
 				}
 				got = tries(10, func(int) error { return verify(row.owner, caller, "wrong", "") })
 				if got != "wrong 3, limited 7" {
-					t.Errorf("wrong passwords of the owner's %s give %s", what, got)
+					t.Errorf("wrong passwords of the owner's %s: %s", what, got)
 				}
 			}
 		})
@@ -363,7 +362,7 @@ func TestForgedMarks(t *testing.T) {
 		t.Error("a browser is not known by its mark")
 	}
 	if w.Recognises(t.Context(), account.Account{}, mark) || w.Recognises(t.Context(), account.Account{}, string(w.MarkBrowser(account.Account{}, ""))) {
-		t.Error("a browser is known to nobody's account")
+		t.Error("a browser is known to an unknown account")
 	}
 	w.core.Clock.Advance(account.MarkLife)
 	if w.Recognises(t.Context(), w.mia, mark) {
@@ -371,8 +370,8 @@ func TestForgedMarks(t *testing.T) {
 	}
 }
 
-// A browser that several people sign in with is known to each of them. Its marks
-// stay few, and say nothing about the accounts.
+// A browser with which several users sign in is known to each of their accounts. It has few
+// marks, and they reveal nothing about the accounts.
 func TestMarksOfASharedBrowser(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	people := []account.Account{w.mia}
@@ -402,8 +401,8 @@ func TestMarksOfASharedBrowser(t *testing.T) {
 	}
 }
 
-// Attack: one member signs in without end, which costs a hash each time. Right
-// passwords are limited by account and network, or device: nobody else is.
+// Attack: one member signs in again and again, which costs a hash each time. Correct
+// passwords are limited by account and network, or by device. Nobody else is affected.
 func TestRightPasswordsAreLimited(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 2})
 	if _, err := w.Add(t.Context(), operator, account.NewAccount{Username: "noa", Password: password}); err != nil {
@@ -419,7 +418,7 @@ func TestRightPasswordsAreLimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := tries(30, func(int) error { return verify(visitor, "mia", "", password) }); got != "in 19, too many 11" {
-		t.Errorf("sign-ins without end give %s", got) // the first one was the phone's
+		t.Errorf("sign-ins without end: %s", got) // the first one was the phone's
 	}
 	if n := w.CountHashes(func() { _ = verify(visitor, "mia", "", password) }); n != 0 {
 		t.Errorf("a sign-in too many costs %d hashes", n)
@@ -437,18 +436,18 @@ func TestRightPasswordsAreLimited(t *testing.T) {
 	}
 	w.core.Clock.Advance(2 * time.Second)
 	if got := tries(5, func(int) error { return verify(visitor, "mia", "", password) }); got != "in 2, too many 3" {
-		t.Errorf("two seconds later, sign-ins give %s", got)
+		t.Errorf("two seconds later, sign-ins: %s", got)
 	}
 	// Wrong passwords use up no sign-ins.
 	w.core.Clock.Advance(time.Hour)
 	_ = verify(visitor, "mia", "", "wrong")
 	if got := tries(30, func(int) error { return verify(visitor, "mia", "", password) }); got != "in 20, too many 10" {
-		t.Errorf("after a wrong one, sign-ins give %s", got)
+		t.Errorf("after a wrong one, sign-ins: %s", got)
 	}
 }
 
-// Attack: a member signs in without end on devices and browsers, each of which is
-// known after its first sign-in and has a limit of its own.
+// Attack: a member signs in again and again on devices and browsers, each of which is known
+// after its first sign-in and has its own limit.
 func TestKnownDevicesAreLimitedTogether(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 2})
 	visitors := func(i int) audit.Actor { return audit.Actor{Address: fmt.Sprintf("192.0.2.%d", i%200)} }
@@ -467,7 +466,7 @@ func TestKnownDevicesAreLimitedTogether(t *testing.T) {
 			return err
 		})
 		if got != "in 20, too many 30" {
-			t.Errorf("sign-ins on known %s give %s", name, got)
+			t.Errorf("sign-ins on known %s: %s", name, got)
 		}
 		w.core.Clock.Advance(time.Hour)
 	}
@@ -500,14 +499,14 @@ func TestGuessesAreTold(t *testing.T) {
 	}
 	tries(2, func(int) error { return w.signInAt(visitor, "", "000000") })
 	if g := guesses(); g != (account.Guesses{}) {
-		t.Errorf("after two wrong codes the owner is told %v", g)
+		t.Errorf("after two wrong codes the owner sees %v", g)
 	}
 	first := w.now()
 	tries(3, func(int) error { return w.signInAt(visitor, "", "000000") })
 	w.core.Clock.Advance(time.Minute)
 	tries(3, func(int) error { return w.signInAt(visitor, "", "0000-0000-0000") })
 	if g := guesses(); g.Wrong != 4 || !g.First.Equal(first) || !g.Latest.Equal(w.now()) {
-		t.Errorf("the owner is told %v, want 4 from %v to %v", g, first, w.now())
+		t.Errorf("the owner sees %v, want 4 from %v to %v", g, first, w.now())
 	}
 	var told int
 	for _, row := range w.rows(t) {
@@ -523,12 +522,12 @@ func TestGuessesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	if g := guesses(); g.Wrong != 4 {
-		t.Errorf("after a right code the owner is told %v", g)
+		t.Errorf("after a right code the owner sees %v", g)
 	}
 	if err := w.ReadGuesses(t.Context(), w.mia.ID); err != nil {
 		t.Fatal(err)
 	}
 	if g := guesses(); g != (account.Guesses{}) {
-		t.Errorf("after it was read the owner is told %v", g)
+		t.Errorf("after it was read the owner sees %v", g)
 	}
 }

@@ -31,7 +31,7 @@ func TestManagedNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"Kid": "Kid", " Little \t One ": "Little One", strings.Repeat("é", 64): strings.Repeat("é", 64), "E\u0301va": "Éva",
 		"Аня Petrova": "Аня Petrova", // two scripts, but not in one word
-		"Mia":         "Mia",         // it is no login
+		"Mia":         "Mia",         // it is not a login
 		"":            "", " \t": "", strings.Repeat("é", 65): "", "a\x00b": "", "a\u200bb": "", "k\u0456d": "", "a\xffb": "",
 	} {
 		a, err := w.addManaged(name)

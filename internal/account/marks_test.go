@@ -49,7 +49,8 @@ func TestMarksAreBounded(t *testing.T) {
 	if n != 8 || !known(all[8], marks) {
 		t.Errorf("after nine accounts, it is known to %d, the last of which is one: %v", n, known(all[8], marks))
 	}
-	// Texts as long as a mark can be are kept, as somebody else's marks; others are not.
+	// Texts up to the length of a mark are kept: they may be another account's marks.
+	// Longer ones are not.
 	for length, want := range map[int]bool{1: true, 64: true, 65: false} {
 		text := strings.Repeat("x", length)
 		if got := strings.Contains(string(w.MarkBrowser(w.mia, plexauth.Secret(text))), "~"+text); got != want {
@@ -58,7 +59,7 @@ func TestMarksAreBounded(t *testing.T) {
 	}
 }
 
-// The log names the admin or key that made a link.
+// The log names the admin or the key that created a link.
 func TestLinkIsRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	before := w.rows(t)

@@ -10,13 +10,13 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Without a limit, wrong codes lock nothing and nobody is told of guesses; what an
+// Without a limit, wrong codes lock nothing and cause no notices. An account that an
 // earlier limit locked is unlocked.
 func TestNoLimitOfCodes(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	e, _ := w.enrol(t)
 	if got := tries(20, func(int) error { return w.signInAt(visitor, "", "000000") }); got != "code 20" {
-		t.Errorf("the tries give %s", got)
+		t.Errorf("the outcomes of the attempts are %s", got)
 	}
 	if g, err := w.Guesses(t.Context(), w.mia.ID); err != nil || g != (account.Guesses{}) {
 		t.Errorf("the owner sees %+v, %v", g, err)
@@ -28,7 +28,7 @@ func TestNoLimitOfCodes(t *testing.T) {
 	w = newFixture(t, core.Config{FailedTries: 3})
 	e, _ = w.enrol(t)
 	if got := tries(4, func(int) error { return w.signInAt(visitor, "", "000000") }); got != "code 3, limited 1" {
-		t.Errorf("with a limit, the tries give %s", got)
+		t.Errorf("with a limit, the outcomes of the attempts are %s", got)
 	}
 	unlimited := coretest.New(t, core.Config{Dir: w.dir, HashCost: cheap})
 	unlimited.Clock.Set(w.now())
@@ -37,9 +37,9 @@ func TestNoLimitOfCodes(t *testing.T) {
 		return err
 	}
 	if err := verify("000000"); !errors.Is(err, account.ErrCode) {
-		t.Errorf("once there is no limit any more, a wrong code gives %v, want ErrCode", err)
+		t.Errorf("once there is no limit any more, a wrong code returned %v, want ErrCode", err)
 	}
 	if err := verify(code(t, e, w.now())); err != nil {
-		t.Errorf("once there is no limit any more, the right code gives %v", err)
+		t.Errorf("once there is no limit any more, the right code returned %v", err)
 	}
 }

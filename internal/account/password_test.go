@@ -35,7 +35,7 @@ func TestSplitCode(t *testing.T) {
 		"hunter27H2M-X9QD-04TK": {"hunter2", "7H2M-X9QD-04TK"},
 		"hunter212345":          {"hunter", "212345"},
 		"hunter":                {},
-		"123456":                {}, // a code alone is no password
+		"123456":                {}, // a code without a password
 		"hunter2 12345x":        {},
 		"":                      {},
 	} {
@@ -46,8 +46,8 @@ func TestSplitCode(t *testing.T) {
 	}
 }
 
-// Whatever is in the database, reading it ends with a hash that can be computed
-// in bounded time, or an error.
+// Whatever the database contains, reading it returns a hash that can be computed in a
+// limited time, or an error.
 func FuzzPHC(f *testing.F) {
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
 	f.Add("$argon2id$v=19$m=4294967295,t=4294967295,p=255$$")
@@ -66,7 +66,7 @@ func FuzzPHC(f *testing.F) {
 	})
 }
 
-// Splitting loses nothing and makes nothing up.
+// Splitting neither loses nor adds characters.
 func FuzzSplitCode(f *testing.F) {
 	f.Add("hunter2123456")
 	f.Add("hunter27h2m-x9qd-04tk")

@@ -33,7 +33,7 @@ func TestRecorded(t *testing.T) {
 	ada, err := c.Accounts.Add(ctx, byConsole, account.NewAccount{Username: "ada", Password: coretest.Password, Admin: true})
 	must(err)
 	must(c.Accounts.Demote(ctx, byConsole, ada.ID, c.Sources))
-	must(c.Accounts.Demote(ctx, byConsole, ada.ID, c.Sources)) // is no admin any more
+	must(c.Accounts.Demote(ctx, byConsole, ada.ID, c.Sources)) // no longer an admin
 	must(c.Accounts.Disable(ctx, byConsole, mia.ID))
 	must(c.Accounts.Enable(ctx, byConsole, mia.ID))
 	must(c.Accounts.SetPassword(ctx, byConsole, mia.ID, "another password"))

@@ -33,7 +33,7 @@ func (w *fixture) useReset(secret plexauth.Secret, with account.ResetWith) (acco
 	return w.UseReset(w.ctx, visitor, secret, with, w.core.Sessions)
 }
 
-// What each link does, and what is still needed afterwards.
+// The effect of each link, and what a sign-in still needs afterwards.
 func TestReset(t *testing.T) {
 	for name, c := range map[string]struct {
 		what      account.Reset
@@ -247,7 +247,7 @@ func TestImpossibleReset(t *testing.T) {
 	}
 }
 
-// Attack: somebody guesses links.
+// Attack: an attacker guesses links.
 func TestGuessedResets(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 3})
 	secret := w.reset(t, operator, both)
@@ -274,8 +274,8 @@ func (w *fixture) mailed(ctx context.Context) (secret plexauth.Secret, err error
 	return secret, err
 }
 
-// Attack: requesting links by e-mail revokes earlier ones, from an admin or
-// by e-mail; and an attacker who takes over a former mailbox uses a link in it.
+// Attack: requesting links by e-mail revokes earlier ones, from an admin or by e-mail. An
+// attacker who takes over a former mailbox uses a link in it.
 func TestMailedResets(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	var links []plexauth.Secret
@@ -328,8 +328,8 @@ func TestMailedResets(t *testing.T) {
 	}
 }
 
-// Attack: an admin's link was e-mailed, and whoever now has the abandoned mailbox uses
-// it. A link that the admin handed over stays valid.
+// Attack: an admin's link was e-mailed, and the new owner of an abandoned mailbox uses it.
+// A link that the admin passed on stays valid.
 func TestMailedLinksEndWithTheAddress(t *testing.T) {
 	mails := func(made account.MadeReset) mail.Message {
 		return mail.Message{To: made.Account.Email, Until: made.ExpiresAt}
@@ -367,8 +367,8 @@ func TestMailedLinksEndWithTheAddress(t *testing.T) {
 	}
 }
 
-// Attack: a key that may not change admins makes a link for a member, who is made an
-// admin before it is used.
+// Attack: a key that may not change admins creates a link for a member, who is promoted
+// before the link is used.
 func TestPromotionEndsLinksOfMembersKeys(t *testing.T) {
 	for name, by := range map[string]audit.Actor{
 		"a key that may not change admins": {Name: "admin key k of olga", MembersOnly: true},

@@ -49,8 +49,8 @@ func verifyRule(t *testing.T, c *coretest.Core, a account.Account, password, cod
 	return err
 }
 
-// The last passkey of an account without a password cannot be removed, by anyone:
-// nobody could sign in any more.
+// The last passkey of an account without a password cannot be removed by anyone: nobody
+// could sign in to the account.
 func TestLastPasskeyWithoutAPasswordStays(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	a, err := c.Accounts.Add(t.Context(), byConsole, account.NewAccount{Username: "mia", Passwordless: true})
@@ -68,11 +68,11 @@ func TestLastPasskeyWithoutAPasswordStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Passkeys.Remove(t.Context(), byConsole, a.ID, second); err != nil {
-		t.Errorf("the last passkey, beside a password: %v", err)
+		t.Errorf("the last passkey, next to a password: %v", err)
 	}
 }
 
-// A passkey for another host than that of the pages is no way to sign in.
+// A passkey for another host than that of the pages does not allow a sign-in.
 func TestPasskeysOfAnotherHostDoNotSignIn(t *testing.T) {
 	c := coretest.New(t, core.Config{PublicURL: "https://usher.example.org"})
 	mia, yes := c.Add("mia"), true
@@ -107,15 +107,15 @@ func TestPasskeysOfAnotherHostDoNotSignIn(t *testing.T) {
 		DB: c.DB, Rows: store.Passkeys{}, Accounts: c.Accounts, Audit: c.Audit, PublicURL: "https://new.example.org",
 	})
 	if err := away.Remove(t.Context(), byConsole, mia.ID, older); err != nil {
-		t.Errorf("after a move, one that signs nobody in: %v", err)
+		t.Errorf("after a move, one that cannot sign in: %v", err)
 	}
 	if err := away.Remove(t.Context(), byConsole, mia.ID, here); !errors.Is(err, passkey.ErrLast) {
 		t.Errorf("after a move, the last one of all: %v", err)
 	}
 }
 
-// A rule that would leave no way to sign in is refused, also for the last admin, and
-// so is what would take that way afterwards.
+// A rule that would leave no way to sign in is rejected, also for the last admin. Later
+// changes that would remove the last way are rejected, too.
 func TestRulesLeaveAWayIn(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	olga := c.AddAdmin("olga")
@@ -140,8 +140,8 @@ func TestRulesLeaveAWayIn(t *testing.T) {
 	}
 }
 
-// Attack: somebody finds out, by the answer or by its cost, that an account takes no
-// password, or that they have the right one.
+// Attack: an attacker finds out, from the answer or its cost, that an account accepts no
+// password, or that theirs is correct.
 func TestPasswordOffLooksLikeAWrongPassword(t *testing.T) {
 	hashes := 0
 	c := coretest.New(t, core.Config{Argon2id: func(in hashing.Input) []byte {
@@ -169,8 +169,8 @@ func TestPasswordOffLooksLikeAWrongPassword(t *testing.T) {
 	}
 }
 
-// Attack: somebody has the password, and a code of the second factor, of an account
-// that takes a passkey.
+// Attack: an attacker has the password, and a code of the second factor, of an account that
+// requires a passkey.
 func TestPasskeyRequired(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
@@ -198,7 +198,7 @@ func TestPasskeyRequired(t *testing.T) {
 	}
 }
 
-// A sign-in that began before a rule does not end after it.
+// A sign-in that began before a rule was set cannot be completed after it.
 func TestRulesVoidProofs(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
@@ -259,7 +259,8 @@ func TestAdminRule(t *testing.T) {
 	if err := verifyRule(t, c, olga, "wrong horse", ""); !errors.Is(err, account.ErrCredentials) {
 		t.Errorf("attack: a wrong password tells of the rule: %v", err)
 	}
-	// The last admin gets in as far as to set one up: the password is still right.
+	// The last admin can sign in only to set up a second factor: the password is still
+	// valid.
 	if v := c.Prove(olga); !v.Complete {
 		t.Error("the pages do not let olga in")
 	}
@@ -354,8 +355,8 @@ func TestRuleAfterAFailedFirstStart(t *testing.T) {
 	}
 }
 
-// Attack: an admin makes a link for the owner of an account, and somebody who reads the
-// owner's e-mails gets in with it, without the passkey or the second factor.
+// Attack: an admin creates a link for the owner of an account. An attacker who reads the
+// owner's e-mails signs in with it, without the passkey or the second factor.
 func TestLinksAroundAFactorAreNotMailed(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")

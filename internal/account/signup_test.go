@@ -14,8 +14,8 @@ import (
 
 var newcomer = account.NewAccount{Username: "nora", Email: "nora@example.org", Password: coretest.Password}
 
-// Attack: sign up at a server that was just started, whose first account is its
-// owner's, or ask for an admin's account.
+// Attack: sign up at a server that was just started, whose first account is the owner's, or
+// request an admin's account.
 func TestSignUpIsNotForAdmins(t *testing.T) {
 	c := coretest.New(t, core.Config{SignUp: true})
 	if _, err := c.Accounts.SignUp(t.Context(), audit.Actor{}, newcomer); !errors.Is(err, account.ErrSignUpClosed) {
@@ -30,8 +30,8 @@ func TestSignUpIsNotForAdmins(t *testing.T) {
 	}
 }
 
-// Attack: sign up again and again from one network. Mistakes in the form, which cost
-// nothing and tell nothing, do not count, and other networks are not kept out.
+// Attack: sign up repeatedly from one network. Invalid forms, which cost nothing and reveal
+// nothing, do not count. Other networks are not affected.
 func TestSignUpLimit(t *testing.T) {
 	c := coretest.New(t, core.Config{SignUp: true, FailedTries: 2})
 	c.AddAdmin("ada")

@@ -169,7 +169,7 @@ func TestKeysEnd(t *testing.T) {
 		}
 		w.Clock.Advance(time.Millisecond)
 		if w.good(w.Core.Core, secret) {
-			t.Error("it is good after its end")
+			t.Error("it is valid after its expiry")
 		}
 		list, err := w.AdminKeys.ByName(ctx, "expired")
 		return errors.Join(err, w.AdminKeys.Revoke(ctx, operator, list.ID))
@@ -218,7 +218,7 @@ func TestGuessing(t *testing.T) {
 		}
 	}
 	if err := verify(here, secret); !errors.Is(err, adminkey.ErrRateLimited) {
-		t.Errorf("the right key is looked at: %v", err)
+		t.Errorf("the correct key is checked: %v", err)
 	}
 	for _, address := range []string{"2001:db8::1", "192.0.2.99"} {
 		if err := verify(address, secret); err != nil {

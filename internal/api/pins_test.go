@@ -128,7 +128,7 @@ func TestPINCountsDown(t *testing.T) {
 	}
 	w.Clock.Advance(time.Second)
 	if status, _ := w.poll(t, p.ID, "tv"); status != 404 {
-		t.Errorf("then polling gives %d, want 404", status)
+		t.Errorf("then polling returned %d, want 404", status)
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/usher-auth/usher/internal/signin"
 )
 
-// chained returns a data folder whose log has had eight rows: 1 to 3 are pruned, and 4
-// to 8 are left.
+// chained returns a data folder whose log has had eight rows: 1 to 3 are pruned, and 4 to 8
+// are left.
 func chained(t testing.TB) (*fixture, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,8 +42,8 @@ func chained(t testing.TB) (*fixture, string) {
 	return w, dir
 }
 
-// Attack: somebody with access to the database file covers their traces. The
-// log says what was done to which row.
+// Attack: an attacker with access to the database file covers their traces. The log reports
+// which row was changed, and how.
 func TestTamperingIsFound(t *testing.T) {
 	type attack struct {
 		name, statement string
@@ -119,8 +119,8 @@ func TestTamperingWithHashesIsFound(t *testing.T) {
 	}
 }
 
-// Attack: rows are removed, and the ends of the log moved to match. The accounts and
-// the tokens are still there, and were added when the log says that nothing was.
+// Attack: rows are removed, and the ends of the log are adjusted. Accounts and tokens still
+// exist that were added at times for which the log has no rows.
 func TestMissingRowsAreFoundByTheRest(t *testing.T) {
 	const forgetEnds = "DELETE FROM setting WHERE name IN ('audit head', 'audit anchor')"
 	moveHead := func(row int) string {
@@ -147,15 +147,15 @@ func TestMissingRowsAreFoundByTheRest(t *testing.T) {
 			}
 		})
 	}
-	// The log goes on after it was emptied: it begins later than the accounts.
+	// The log continues after it was emptied: it begins later than the accounts.
 	w, dir := grown(t)
 	execute(t, dir, "DELETE FROM audit", forgetEnds)
 	later := newFixture(t, core.Config{Dir: dir, Now: func() time.Time { return time.Now().Add(time.Hour) }})
 	later.add("late")
 	if row, problem := w.broken(); row != 1 {
-		t.Errorf("a log that begins anew: row %d %s, want row 1", row, problem)
+		t.Errorf("a restarted log: row %d %s, want row 1", row, problem)
 	}
-	// What is missing for a good reason is not.
+	// Rows that are missing for a valid reason are not reported.
 	w, dir = grown(t)
 	if _, err := w.Audit.Prune(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
@@ -197,21 +197,21 @@ func grown(t *testing.T) (w *fixture, dir string) {
 	return w, dir
 }
 
-// What was tampered with is not pruned: that would hide it.
+// A log that was tampered with is not pruned: that would hide the changes.
 func TestBrokenChainIsNotPruned(t *testing.T) {
 	w, dir := chained(t)
 	tamper(t, dir, "UPDATE audit SET detail = 'nothing' WHERE id = 6")
 	_, err := w.Audit.Prune(t.Context(), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
 	if broken := (*audit.BrokenChainError)(nil); !errors.As(err, &broken) || broken.Row != 6 {
-		t.Errorf("pruning gives %v, want that row 6 was changed", err)
+		t.Errorf("pruning returned %v, want that row 6 was changed", err)
 	}
 	if row, _ := w.broken(); row != 6 {
 		t.Errorf("afterwards, the log says row %d, want 6", row)
 	}
 }
 
-// Writes by several processes at once make one chain, and a sign-in is still
-// no more than one commit.
+// Concurrent writes by several processes create one chain, and a sign-in still needs only
+// one commit.
 func TestChainOfConcurrentWrites(t *testing.T) {
 	dir := t.TempDir()
 	processes := []*fixture{newFixture(t, core.Config{Dir: dir}), newFixture(t, core.Config{Dir: dir})}
@@ -247,8 +247,8 @@ func TestChainOfConcurrentWrites(t *testing.T) {
 	}
 }
 
-// A write whose caller has left makes neither a change nor a row. A failed attempt is
-// recorded all the same.
+// A write whose caller has disconnected makes no change and no row. A failed attempt is
+// still recorded.
 func TestCallerHangsUp(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	mia := w.add("mia")
@@ -256,7 +256,7 @@ func TestCallerHangsUp(t *testing.T) {
 	cancel()
 	for range 20 {
 		if err := w.Accounts.Disable(gone, nobody, mia.ID); err == nil {
-			t.Fatal("a change was made for nobody")
+			t.Fatal("a change was made although the caller had disconnected")
 		}
 	}
 	err := w.Audit.RecordFailure(gone, nobody, audit.Event{Kind: audit.SignInRefused, AccountID: mia.ID})
@@ -268,8 +268,8 @@ func TestCallerHangsUp(t *testing.T) {
 	}
 }
 
-// A backup is of one moment, whatever is written meanwhile: its audit log is complete,
-// and has the accounts of the backup and no others.
+// A backup is of one moment, whatever is written during the backup. Its audit log is
+// complete, and matches the accounts of the backup.
 func TestBackupWhileWriting(t *testing.T) {
 	w := newFixture(t, core.Config{Dir: t.TempDir()})
 	w.add("first")

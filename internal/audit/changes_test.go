@@ -26,7 +26,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// site is what passkeys are for.
+// site is the party of passkeys.
 var site = passkey.Party{ID: "localhost", Origins: []string{"http://localhost"}}
 
 // addSource adds a source of a kind.
@@ -47,7 +47,7 @@ func (w *fixture) principal(tok plexauth.Secret) token.Principal {
 	return p
 }
 
-// Each change has its row, in the words that people read. What failed has no row, or
+// Each change has its row, with the text for users. A failed change has no row, or only
 // that of an attempt.
 func TestChangesAreRecorded(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
@@ -391,7 +391,7 @@ func TestChangesAreRecorded(t *testing.T) {
 	}
 	for _, m := range audit.Meanings() {
 		if strings.HasPrefix(string(m.Kind), "database.") {
-			continue // what happens to the database as a whole: package core tests that
+			continue // it concerns the whole database: package core tests it
 		}
 		if !strings.Contains("\n"+strings.Join(got, "\n"), "\n"+string(m.Kind)+"|") {
 			t.Errorf("this test has no change that is recorded as %s: add one", m.Kind)
@@ -402,8 +402,7 @@ func TestChangesAreRecorded(t *testing.T) {
 	}
 }
 
-// A change that leaves everything as it was has no row: the log must not claim what did
-// not happen.
+// A change without an effect has no row: the log must not claim what did not happen.
 func TestNoChangeIsNotRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	mia, ctx := w.add("mia"), t.Context()
@@ -459,10 +458,10 @@ func TestNoChangeIsNotRecorded(t *testing.T) {
 		"a share that is not there":  {w.Sources.Unshare(ctx, nobody, source.Source{ID: 99}, mia.ID), source.ErrNotShared},
 	} {
 		if !errors.Is(row.got, row.want) {
-			t.Errorf("%s gives %v, want %v", what, row.got, row.want)
+			t.Errorf("%s returned %v, want %v", what, row.got, row.want)
 		}
 	}
 	if after := w.lines(); len(after) != len(before) {
-		t.Errorf("what failed is recorded: %s", fmt.Sprint(after[len(before):]))
+		t.Errorf("a failed change is recorded: %s", fmt.Sprint(after[len(before):]))
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// nobody is the zero actor: a visitor who is not known.
+// nobody is the zero actor: an unknown visitor.
 var nobody audit.Actor
 
 // fixture is the services without this server itself as a source: the log starts
@@ -82,7 +82,7 @@ func (w *fixture) signIn(by audit.Actor, proof signin.Proof, client string) (ple
 	return w.Tokens.SignIn(w.t.Context(), by, proof, device.Device{ClientIdentifier: client, Product: "Test"})
 }
 
-// fail records a failed attempt that says nothing else.
+// fail records a failed attempt with only a detail.
 func (w *fixture) fail(detail string) {
 	w.t.Helper()
 	w.must(w.Audit.RecordFailure(w.t.Context(), nobody, audit.Event{Kind: audit.SignInRefused, Detail: detail}))
@@ -123,8 +123,7 @@ func (w *fixture) broken() (row int64, problem string) {
 	return 0, ""
 }
 
-// tamper runs statements on the database file, as somebody does who can write
-// to it.
+// tamper runs statements on the database file, like an attacker who can write to it.
 func tamper(t testing.TB, dir string, statements ...string) {
 	t.Helper()
 	for i, n := range execute(t, dir, statements...) {

@@ -16,8 +16,8 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// Attack: a flood of failed attempts fills the disk. Beyond a limit they are only
-// counted, the log says so, and successes are recorded as before.
+// Attack: a flood of failed attempts fills the disk. Beyond a limit, they are only counted
+// and the log says so. Successful attempts are recorded as usual.
 func TestFloodOfFailures(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
 	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
@@ -34,7 +34,7 @@ func TestFloodOfFailures(t *testing.T) {
 		Kind: audit.SignInRefused, AccountID: mia.ID, Detail: "wrong password",
 	}))
 	if lines := w.lines(); len(lines) != 302 || lines[301] != "sign-in.refused|mia||||wrong password" {
-		t.Errorf("attack: made-up logins hide what is tried on a real one: %q", lines[len(lines)-1])
+		t.Errorf("attack: invented logins hide attempts on a real one: %q", lines[len(lines)-1])
 	}
 	now = now.Add(15 * time.Minute)
 	w.fail("wrong password")
@@ -55,8 +55,8 @@ func TestFloodOfFailures(t *testing.T) {
 	}
 }
 
-// Counts are the same whether the quarters of an hour were counted before or not, by one
-// node or by two, and after rows were counted that nobody has asked for since.
+// Counts are the same whether or not the quarters of an hour were counted before, by one
+// node or by two, and after rows were counted that are no longer requested.
 func TestCountedEvents(t *testing.T) {
 	start := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
 	now := start
@@ -85,7 +85,8 @@ func TestCountedEvents(t *testing.T) {
 	if counted != 2 {
 		t.Errorf("at 05:50, %d quarters are counted, want those that ended by 05:30", counted)
 	}
-	// What nobody draws any more is not counted, after a year without a server, say.
+	// Quarters that are no longer charted are not counted, for example after a year without
+	// a server.
 	now = start.Add(365 * 24 * time.Hour)
 	w.must(w.Audit.CountEvents(t.Context()))
 	w.must(w.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM event_count").Scan(&counted))
@@ -94,9 +95,9 @@ func TestCountedEvents(t *testing.T) {
 	}
 }
 
-// Attack: somebody tries wrong passwords on accounts of their own, so that what
-// they try on others is not recorded. Attempts are counted by account, and
-// bounded in all: the first attempt on each account has a row for very long.
+// Attack: an attacker tries wrong passwords on their own accounts, so that their attempts
+// on others are not recorded. Attempts are counted by account, and limited in total. The
+// first attempt on each account has a row for very long.
 func TestFloodOnOneAccountHidesNoOther(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
 	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
@@ -182,7 +183,7 @@ func TestRetention(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		synctest.Wait()
-		// The last round was at minute 40: what is older than minute 15 is gone.
+		// The last round was at minute 40: rows from before minute 15 are removed.
 		if list := w.entries(); len(list) != 25 || list[0].Detail != "minute 15" {
 			t.Errorf("%d rows are there, the first of which is %+v", len(list), list[0])
 		}
@@ -195,7 +196,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%d rows are there, %v, want none", rows, err)
 		}
 		if tallies, err := w.Audit.Tallies(t.Context(), time.Time{}); len(tallies) != 0 || err != nil {
-			t.Errorf("what was counted is still there: %v, %v", tallies, err)
+			t.Errorf("the counted rows are still there: %v, %v", tallies, err)
 		}
 		w.fail("the first after it was empty")
 		if rows, err := w.Audit.Verify(t.Context()); rows != 1 || err != nil {
@@ -207,7 +208,7 @@ func TestRetention(t *testing.T) {
 	})
 }
 
-// More rows than one batch are pruned at once; without a time to keep, none.
+// More rows than one batch are pruned together. Without a retention period, none are.
 func TestPruningInBatches(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	w.add("mia")
@@ -231,7 +232,7 @@ func TestPruningInBatches(t *testing.T) {
 	}
 }
 
-// Rows are found by account, event, text, time and place, from both ends.
+// Rows can be searched by account, event, text, time and position, in both directions.
 func TestQuery(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
 	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
@@ -286,7 +287,7 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// What a program says about itself is shortened, and moves no cursor.
+// Texts from programs are shortened, and cannot move a cursor.
 func TestTextIsClean(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	by := audit.Actor{Device: "\x1b[2J\xff" + strings.Repeat("é", 300)}
@@ -322,8 +323,8 @@ func TestFailedTransactionLeavesNoRow(t *testing.T) {
 	}
 }
 
-// A search looks at a part of a long log at a time, and says where to go on. Followed to
-// the end, it finds everything once, in either direction.
+// A search reads one part of a long log at a time, and returns where to continue. It finds
+// everything once, in either direction.
 func TestSearchInParts(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	const rows = audit.Searched + 500

@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// watcher counts the events that it is told of, and fails if a test wants it to.
+// watcher counts the events that it receives, and fails if a test wants it to.
 type watcher struct {
 	told int
 	err  error
@@ -33,7 +33,7 @@ func TestWatchers(t *testing.T) {
 	w.Audit.Watch("a", &again)
 	w.add("noa")
 	if first.told != 1 || other.told != 2 || again.told != 1 {
-		t.Errorf("told: %d, %d and %d events", first.told, other.told, again.told)
+		t.Errorf("received: %d, %d and %d events", first.told, other.told, again.told)
 	}
 	again.err = errors.New("on purpose")
 	_, err := w.Accounts.Add(t.Context(), nobody, account.NewAccount{Username: "ida", Password: coretest.Password})

@@ -58,7 +58,7 @@ func text(t *testing.T, picture []byte) (text string) {
 	}
 }
 
-// Another name gives another version.
+// A different name has a different version.
 func TestVersion(t *testing.T) {
 	if avatar.Version("mia") == avatar.Version("mio") {
 		t.Error("the version stays when the name changes")

@@ -19,8 +19,8 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// usher starts the real server, which allows some failed tries or, if that is 0, any
-// number of them. It returns what checks need to know of it.
+// usher starts the real server, which allows some failed attempts, or any number if that is
+// 0. It returns the configuration for checks.
 func usher(t *testing.T, tries int) (*plexauthtest.Server, conformance.Config) {
 	t.Helper()
 	srv := plexauthtest.New(t, plexauthtest.Config{MaxFailedSignIns: tries})
@@ -52,7 +52,7 @@ func TestUsherConforms(t *testing.T) {
 	}
 }
 
-// Every planted fault is found by its check, which says so without a secret.
+// Every planted fault is found by its check, whose reason contains no secret.
 func TestPlantedFaultsAreFound(t *testing.T) {
 	srv, cfg := usher(t, 0)
 	cfg.Token, cfg.OtherToken = srv.Token(srv.Admin), srv.Token(srv.Member)
@@ -109,7 +109,7 @@ func TestEveryCheckFindsAFault(t *testing.T) {
 	}
 }
 
-// Without AllowWrites, no request changes anything, and what would is skipped.
+// Without AllowWrites, no request changes anything, and checks that would are skipped.
 func TestReadingOnly(t *testing.T) {
 	srv, cfg := usher(t, 10)
 	cfg.AllowWrites, cfg.Token, cfg.OtherToken = false, srv.Token(srv.Admin), srv.Token(srv.Member)
@@ -133,7 +133,7 @@ func TestReadingOnly(t *testing.T) {
 	}
 }
 
-// What a run adds is gone in the end: devices, users of the home.
+// Everything that a run adds is removed at the end: devices and users of the home.
 func TestNothingIsLeft(t *testing.T) {
 	srv, cfg := usher(t, 10)
 	client := srv.Client(srv.Admin)
@@ -210,7 +210,8 @@ func TestServersWithoutAnAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range results {
-			// A page that answers everything by 200 does not repeat tokens, and takes slashes.
+			// A page that answers everything with 200 does not repeat tokens, and accepts
+			// slashes.
 			harmless := server == pages && slices.Contains([]string{"security/error-echo", "format/slash", "format/empty-token", "format/query"}, r.ID)
 			limited := server == limits && (r.Group() == "guessing" || r.ID == "security/error-echo")
 			if r.Outcome == conformance.Passed && !harmless && !limited {
@@ -220,7 +221,7 @@ func TestServersWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// Why there is no answer is said without what the server has sent.
+// The reason why there is no answer does not contain what the server has sent.
 func TestServersWithoutHTTP(t *testing.T) {
 	for name, answer := range map[string]string{
 		"SSH":                    "SSH-2.0-aTextOfTheServer\r\n",
@@ -254,7 +255,7 @@ func TestServersWithoutHTTP(t *testing.T) {
 	}
 }
 
-// What was added is removed even if one of the requests for it gets no answer.
+// Added objects are removed even if one of the requests for it gets no answer.
 func TestCleanUpContinues(t *testing.T) {
 	srv, cfg := usher(t, 0)
 	lost := &planted{next: http.DefaultTransport, seen: make(map[string]int)}
@@ -357,6 +358,6 @@ func TestChecksAreDocumented(t *testing.T) {
 		return
 	}
 	if string(text) != want {
-		t.Errorf("%s is not what the code says: go test ./internal/conformance -update", path)
+		t.Errorf("%s does not match the code: go test ./internal/conformance -update", path)
 	}
 }

@@ -24,8 +24,8 @@ type exchange struct {
 // edit breaks an answer. It returns whether it has.
 type edit func(*exchange) bool
 
-// plant is a fault: what is asked ("METHOD path", a regular expression), and what is
-// done to the answer.
+// plant is a fault: the matching requests ("METHOD path", a regular expression), and the
+// change of the answer.
 type plant struct {
 	asked string
 	edit  edit
@@ -98,7 +98,7 @@ func (p *planted) ask(x *exchange, what string) error {
 	return err
 }
 
-// matches reports whether a request is what a fault is about.
+// matches reports whether a fault applies to a request.
 func matches(asked, what string) bool {
 	return regexp.MustCompile("^" + asked + "$").MatchString(what)
 }
@@ -120,7 +120,7 @@ func from(code, to int) edit {
 	}
 }
 
-// text replaces what a regular expression finds in the body.
+// text replaces the matches of a regular expression in the body.
 func text(old, to string) edit {
 	re := regexp.MustCompile(old)
 	return func(x *exchange) bool {
@@ -146,7 +146,7 @@ func whole(status int, kind, body string) edit {
 	}
 }
 
-// when makes an edit only if a condition holds.
+// when edits only if a condition holds.
 func when(cond func(*exchange) bool, do edit) edit {
 	return func(x *exchange) bool { return cond(x) && do(x) }
 }
@@ -214,7 +214,7 @@ const (
 // faults are the faults that are planted, by the check that must find each.
 var faults = []struct {
 	check string
-	// name says what is wrong with the server.
+	// name describes the fault of the server.
 	name   string
 	plants []plant
 }{

@@ -27,8 +27,8 @@ type fixture struct {
 
 const secret = "the secret of this test"
 
-// shared is the stage of all tests, which run one after the other, because opening a
-// stage takes time.
+// shared is the stage of all tests, which run one after the other: opening a stage takes
+// time.
 var shared = sync.OnceValues(func() (*stage.Stage, error) {
 	return stage.Open(context.Background(), stage.Config{Scene: scene.Default(), Version: "1.2.3"})
 })
@@ -142,7 +142,7 @@ func TestClock(t *testing.T) {
 		t.Errorf("it moved by %v", d)
 	}
 	if date := w.ask("GET", "/api/v2/ping", "").Header.Get("Date"); !strings.Contains(date, "Jan 2030 03:05") {
-		t.Errorf("the server says that it is %s", date)
+		t.Errorf("the server's clock shows %s", date)
 	}
 	for _, body := range []string{`{}`, ``, `{"advance": 1e300}`, `{"advanse": 1}`, `{"time": "yesterday"}`, `nonsense`} {
 		if status := w.call("POST", "/clock", body, nil); status != http.StatusBadRequest {

@@ -171,7 +171,7 @@ func TestShares(t *testing.T) {
 		{"DELETE", "/shares/attik/noa", ``}:                                                404,
 	})
 	if list := w.invitations(); len(list) != 0 {
-		t.Errorf("what failed has left the invitations %+v", list)
+		t.Errorf("the failed request left the invitations %+v", list)
 	}
 	w.must("DELETE", "/shares/attic/noa", "", nil)
 	w.sees(noaToken, "attic", false)
@@ -335,7 +335,7 @@ func TestHomes(t *testing.T) {
 	}
 }
 
-// A reset ends everything that was added at run time, and brings back what was removed.
+// A reset removes everything that was added at run time, and restores what was removed.
 func TestResetOfRelations(t *testing.T) {
 	w := newFixture(t)
 	state := func() string {
@@ -388,7 +388,7 @@ func TestSignUp(t *testing.T) {
 		}
 	})
 	w := &fixture{t, s, control.New(s, "1.2.3", secret)}
-	for range 2 { // also after a reset
+	for range 2 { // again after a reset
 		r := httptest.NewRequest("POST", "https://plex.tv/api/v2/users", strings.NewReader("username=ida&email=ida@example.org&password=ida+has+a+password"))
 		r.Header.Set("X-Plex-Client-Identifier", "program")
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -8,9 +8,8 @@ import (
 // resetTime is the time limit of a reset.
 const resetTime = 5 * time.Millisecond
 
-// A reset takes less than five milliseconds, even of everything that a test can add.
-// Other load on the machine makes some resets slower and none faster, so the fastest
-// one is measured.
+// A reset takes less than five milliseconds, even of everything that a test can add. Other
+// load on the machine makes some resets slower but none faster, so the fastest one counts.
 func TestResetIsFast(t *testing.T) {
 	w := newFixture(t)
 	fastest := time.Hour

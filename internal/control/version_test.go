@@ -30,6 +30,6 @@ func TestClientVersions(t *testing.T) {
 	var about struct{ Version, Clients string }
 	w.must("GET", "/", "", &about)
 	if about.Version != "1.2.3" || about.Clients != control.ClientVersion {
-		t.Errorf("it says %+v", about)
+		t.Errorf("the answer is %+v", about)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Another process that writes for longer than a write waits is no fault of this one: the
-// caller can try again.
+// If another process writes for longer than a write waits, that is not an error of this
+// process: the caller can retry.
 func TestBusyIsUnavailable(t *testing.T) {
 	file := (&url.URL{Path: filepath.Join(t.TempDir(), Name)}).EscapedPath()
 	var err error

@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/db/dbtest"
 )
 
-// holdEnv makes the test binary a process that holds the folder of this name.
+// holdEnv makes the test binary a process that holds the folder in this variable.
 const holdEnv = "USHER_TEST_HOLD"
 
 func init() {
@@ -35,8 +35,8 @@ func held(dir, holder string) db.Config {
 	return db.Config{Dir: dir, Holder: holder, Migrations: dbtest.Migrations}
 }
 
-// A folder has one holder, which the error names. A process that holds nothing
-// works beside it.
+// A folder has one holder, which the error names. A process without a holder can run next
+// to it.
 func TestHolder(t *testing.T) {
 	dir := t.TempDir()
 	first, err := db.Open(t.Context(), held(dir, "the first"))
@@ -49,7 +49,7 @@ func TestHolder(t *testing.T) {
 		t.Errorf("the second opens the folder: %v, want a *HeldError about the first", err)
 	}
 	if _, err = db.Restore(t.Context(), held(dir, "the second"), "no file", nil); !errors.Is(err, db.ErrInUse) {
-		t.Errorf("a restore beside the first: %v, want ErrInUse", err)
+		t.Errorf("a restore next to the first: %v, want ErrInUse", err)
 	}
 	mustPut(t, open(t, dir), "a")
 	if err := first.Close(); err != nil {
@@ -88,7 +88,7 @@ func TestRestoreRemovesWhatIsLeft(t *testing.T) {
 	}
 }
 
-// A holder that is killed holds nothing, whatever it wrote about itself.
+// A killed holder holds nothing, whatever it wrote about itself.
 func TestHolderThatIsKilled(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/internal/db/dbtest"
 )
 
-// After failures, a goroutine that looks for work waits for longer and longer, also if the
-// alarm rings; after a look without one, the alarm wakes it.
+// After failures, a goroutine that looks for work waits longer and longer, even if the
+// alarm rings. After a look without a failure, the alarm wakes it.
 func TestLooker(t *testing.T) {
 	d, err := db.Open(t.Context(), db.Config{Migrations: dbtest.Migrations})
 	if err != nil {

@@ -64,8 +64,8 @@ func raw(t testing.TB, address string) *pgx.Conn {
 	return conn
 }
 
-// eventually fails the test unless a condition holds within a minute: on a machine with
-// much other work, what takes seconds elsewhere took twenty.
+// eventually fails the test unless a condition holds within a minute: on a loaded machine,
+// something that takes seconds elsewhere took twenty.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
@@ -75,9 +75,9 @@ func eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// A database that is killed and started again: what was acknowledged is there,
-// what is asked meanwhile fails in a way that callers can tell, and the same
-// handle works again afterwards.
+// A database is killed and restarted. Everything acknowledged is still there, requests in
+// the meantime fail with an error that callers recognize, and the same handle works again
+// afterwards.
 func TestPostgresIsRestarted(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -118,7 +118,7 @@ func TestPostgresIsRestarted(t *testing.T) {
 	if got := strings.Join(names(t, d), " "); got != "after before" {
 		t.Errorf("the rows are %q", got)
 	}
-	// What was cached may be from another database than the one that answers now.
+	// Cached values may be from another database than the one that answers now.
 	eventually(t, "caches are dropped", func() bool { return everything.Load() > 0 })
 	heard := make(chan string, 10)
 	d.Watch(func(changes []db.Change, _ bool) {
@@ -134,8 +134,8 @@ func TestPostgresIsRestarted(t *testing.T) {
 	})
 }
 
-// A host that is dead, and says nothing, is passed over: at the start, later, and by a
-// request that does not wait for as long as one attempt to connect takes.
+// A dead host that does not answer is skipped: at the start, later, and by a request that
+// waits for less time than one attempt to connect takes.
 func TestPostgresHostThatIsSilent(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -200,8 +200,8 @@ func asGuarded(t *testing.T, address, password string) string {
 	return u.String()
 }
 
-// A database that refuses to let anybody in for a while is not available meanwhile, for
-// whatever reason. The error of the start says why.
+// A database that temporarily rejects connections is unavailable for that time, whatever
+// the reason. The error at the start contains the reason.
 func TestPostgresRefusesForAWhile(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -246,8 +246,8 @@ func TestPostgresRefusesForAWhile(t *testing.T) {
 	}
 }
 
-// Each sslmode is what libpq makes of it. A database that ends a connection with TLS is no
-// error when the process stops later.
+// Each sslmode has the meaning that it has in libpq. A database that closes a TLS
+// connection causes no error when the process stops later.
 func TestPostgresTLS(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -300,7 +300,7 @@ func TestPostgresTLS(t *testing.T) {
 		{"127.0.0.1", "verify-ca", root, true, true},
 		{"127.0.0.1", "verify-full", root, false, false}, // it is another name
 		{"localhost", "verify-full", root, true, true},
-		{"localhost", "verify-full", "", false, false}, // nobody knows the authority
+		{"localhost", "verify-full", "", false, false}, // the authority is unknown
 		{"localhost", "verify-ca", other, false, false},
 		{"localhost", "nonsense", root, false, false},
 	} {
@@ -321,8 +321,8 @@ func TestPostgresTLS(t *testing.T) {
 	}
 }
 
-// The connection is lost in the middle of a commit, which the database completes: the
-// caller is told that the outcome is unknown, and nothing that was cached is used.
+// The connection is lost during a commit, which the database completes. The caller learns
+// that the outcome is unknown, and no cached value is used.
 func TestPostgresCommitWithoutAnAnswer(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -354,7 +354,7 @@ func TestPostgresCommitWithoutAnAnswer(t *testing.T) {
 		t.Errorf("the write: %v, want ErrUnavailable with a time to wait", err)
 	}
 	if everything.Load() == 0 {
-		t.Error("what was cached before is used, although it may have changed")
+		t.Error("a cached value is used, although it may have changed")
 	}
 	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_unlock(1)"); err != nil {
 		t.Fatal(err)
@@ -369,7 +369,7 @@ func TestPostgresCommitWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A process that stops in the middle of its turn loses it, and others go on.
+// A process that stops during its turn loses the turn, and others continue.
 func TestPostgresTurnEnds(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -404,8 +404,8 @@ func TestPostgresTurnEnds(t *testing.T) {
 	mustPut(t, stopped, "again")
 }
 
-// A write that another program's transaction stands in the way of, so that
-// PostgreSQL ends one of the two, runs again.
+// A write is in a deadlock with another program's transaction. PostgreSQL aborts one of the
+// two, and the write runs again.
 func TestPostgresDeadlock(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -449,10 +449,9 @@ func TestPostgresDeadlock(t *testing.T) {
 	}
 }
 
-// Between the runs of a write that PostgreSQL ended are pauses, each longer than
-// the one before. Without one the write takes its locks again before the
-// transaction that waited for them has woken up, and both are in the same
-// deadlock again.
+// There are pauses between the runs of a write that PostgreSQL aborted, each longer than
+// the previous one. Without a pause, the write takes its locks again before the waiting
+// transaction has woken up, and both are in the same deadlock again.
 func TestPostgresDeadlockPauses(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -485,7 +484,7 @@ func TestPostgresDeadlockPauses(t *testing.T) {
 		return fail(ctx, tx)
 	})
 	if !errors.Is(err, context.Canceled) || ran != 1 {
-		t.Errorf("the write whose caller went away ran %d times and returned %v, want once and context.Canceled", ran, err)
+		t.Errorf("the write whose caller disconnected ran %d times and returned %v, want once and context.Canceled", ran, err)
 	}
 }
 
@@ -505,8 +504,8 @@ func TestPostgresReplaceWithoutOptions(t *testing.T) {
 	}
 }
 
-// A statement whose error nobody looked at: PostgreSQL would end the transaction
-// without an error, and the write would be acknowledged and lost.
+// The error of a statement is ignored: PostgreSQL would end the transaction without an
+// error, and the write would be acknowledged but lost.
 func TestPostgresNothingIsLostSilently(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -530,7 +529,7 @@ func TestPostgresNothingIsLostSilently(t *testing.T) {
 	}
 }
 
-// Close ends every connection, however soon it comes.
+// Close closes every connection, however early it is called.
 func TestPostgresCloseLeavesNoConnection(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -545,7 +544,7 @@ func TestPostgresCloseLeavesNoConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// PostgreSQL copies only a database that nobody is connected to.
+	// PostgreSQL only copies a database without connections.
 	pgtest.Copy(t, address)
 }
 
@@ -554,8 +553,8 @@ type stringer string
 
 func (stringer) String() string { return "…" }
 
-// What PostgreSQL cannot store in a text does not fail a request, and what prints
-// as another text is stored as it is.
+// A text that PostgreSQL cannot store does not fail a request, and a text that prints
+// differently is stored unchanged.
 func TestPostgresArguments(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -645,7 +644,7 @@ func TestPostgresOpenErrors(t *testing.T) {
 	}
 }
 
-// A database that was replaced by an older one: its feed lacks what was seen.
+// A database was replaced by an older one: its feed lacks changes that were already read.
 func TestPostgresFeedGoesBack(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -668,7 +667,7 @@ func TestPostgresFeedGoesBack(t *testing.T) {
 	select {
 	case everything := <-all:
 		if !everything {
-			t.Error("the feed announced a change that nobody made")
+			t.Error("the feed announced a change that was not made")
 		}
 	case <-time.After(time.Second):
 		t.Error("nothing was announced within a second")

@@ -19,8 +19,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// A write whose deadlock is with the locks of another write, of the same commit: it would
-// meet the same deadlock in every further run before that commit.
+// A write is in a deadlock with another write's locks of the same commit: it would be in
+// the same deadlock in every further run before that commit.
 func TestPostgresDeadlockInACommitOfTwo(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -86,7 +86,7 @@ func TestPostgresDeadlockInACommitOfTwo(t *testing.T) {
 	}
 }
 
-// A commit that PostgreSQL ends while it writes what its writes have staged: they run again.
+// PostgreSQL aborts a commit that writes staged changes: the writes run again.
 func TestPostgresDeadlockInAFlush(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -154,7 +154,7 @@ func TestPostgresMigrationBesideABackup(t *testing.T) {
 		var n int
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		if err := old.QueryRow(ctx, "SELECT COUNT(*) FROM word").Scan(&n); err != nil {
-			t.Errorf("a request beside a migration that waits: %v", err)
+			t.Errorf("a request next to a waiting migration: %v", err)
 		}
 		cancel()
 	}
@@ -171,8 +171,8 @@ func TestPostgresMigrationBesideABackup(t *testing.T) {
 	}
 }
 
-// While nobody can connect, most requests fail without trying: a database that is about
-// to come back has other things to do than to refuse them.
+// While the database rejects connections, most requests fail without an attempt: a database
+// that is starting should not have to reject them.
 func TestPostgresConnectsWithPauses(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -208,7 +208,7 @@ func TestPostgresFeedThatIsLostAgain(t *testing.T) {
 	}
 	address := pgtest.Database(t)
 	d := openURL(t, address)
-	// Reading the end of the feed works, and reading the feed does not.
+	// The end of the feed can be read, but not the feed.
 	pgtest.Exec(t, address, `ALTER TABLE change RENAME TO broken;
 		CREATE VIEW change AS SELECT id, 1 / CASE WHEN id > 0 THEN 0 ELSE 1 END AS topic, key FROM broken;
 		INSERT INTO broken (id, topic, key) SELECT COALESCE(MAX(id), 0) + 1, 'word', '' FROM broken`)

@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/db/dbtest"
 )
 
-// Rewind undoes what came after Mark, as often as wanted, and tells who watches.
+// Rewind undoes all changes since Mark, any number of times, and notifies watchers.
 func TestRewind(t *testing.T) {
 	d, err := db.Open(t.Context(), db.Config{Migrations: dbtest.Migrations})
 	if err != nil {
@@ -34,7 +34,7 @@ func TestRewind(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := strings.Join(names(t, d), " "); got != "a" || told != i+1 {
-			t.Errorf("the rows are %s, and it was told %d times", got, told)
+			t.Errorf("the rows are %s, and the watcher was called %d times", got, told)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func TestRewindOfAFile(t *testing.T) {
 	}
 }
 
-// What changes by itself is undone, too: rows that go with another one, those of tables
+// Indirect changes are undone, too: rows that are removed with another one, rows of tables
 // without row numbers, and those of triggers. Values keep their types.
 func TestRewindUndoesWhatFollows(t *testing.T) {
 	steps := fstest.MapFS{"sqlite/00001_init.sql": {Data: []byte(string(dbtest.Migrations["sqlite/00001_init.sql"].Data) + `
@@ -119,8 +119,8 @@ func TestRewindUndoesWhatFollows(t *testing.T) {
 	}
 }
 
-// Rows come back whatever they refer to: rows of their own table that are before or after
-// them, and of a table that refers to theirs.
+// Rows are restored whatever they refer to: earlier or later rows of their own table, and
+// rows of a table that refers to theirs.
 func TestRewindOfReferences(t *testing.T) {
 	for name, test := range map[string]struct {
 		schema, rows string

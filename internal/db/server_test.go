@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Only PostgreSQL, and one that is new enough, is used: what is like it would start, and
-// let the audit log fork.
+// Only PostgreSQL in a recent version is accepted: a similar database would start, and let
+// the audit log fork.
 func TestCheckServer(t *testing.T) {
 	for _, test := range []struct{ version, encoding, cockroach, want string }{
 		{"15.18 (Debian 15.18-0+deb12u1)", "UTF8", "", ""},

@@ -90,7 +90,7 @@ func TestPostgresSettingsOfTheRole(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	// A backup takes as long as it takes.
+	// A backup has no time limit.
 	if err := d.Snapshot(t.Context(), func(_ context.Context, q db.Querier) error {
 		check(q, "a snapshot", map[string]string{
 			"transaction_isolation": "repeatable read", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
@@ -101,7 +101,7 @@ func TestPostgresSettingsOfTheRole(t *testing.T) {
 	}
 }
 
-// What only an administrator can mend is an error that says what to do.
+// The error says what to do if only an administrator can solve the problem.
 func TestPostgresErrorsSayWhatToDo(t *testing.T) {
 	if !pgtest.Available(t) {
 		return

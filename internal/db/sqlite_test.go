@@ -72,8 +72,8 @@ func names(t testing.TB, d *db.DB) (list []string) {
 	return list
 }
 
-// A disk that fills up in the middle of a batch: SQLite rolls back the whole
-// transaction by itself. Every write of the batch fails, and none is half done.
+// The disk fills up during a batch: SQLite rolls back the whole transaction. Every write of
+// the batch fails, and none is applied in part.
 func TestFullDisk(t *testing.T) {
 	d := open(t, t.TempDir())
 	fill := func(ctx context.Context, tx *db.Tx) error {
@@ -172,7 +172,7 @@ func TestOpenErrors(t *testing.T) {
 	})
 }
 
-// A folder whose name means something in a URL is a folder like any other.
+// The name of a folder may contain characters with a meaning in URLs.
 func TestOpenOddFolder(t *testing.T) {
 	for _, name := range []string{"with space", "what?", "50%", "#1", "a&b=c"} {
 		dir := filepath.Join(t.TempDir(), name)
@@ -240,7 +240,7 @@ func TestCloseLeavesOneFile(t *testing.T) {
 	}
 }
 
-// A database in memory works like one in a folder, and nobody else sees it.
+// A database in memory works like one in a folder, and no other process can read it.
 func TestInMemory(t *testing.T) {
 	d, other := open(t, ""), open(t, "")
 	var wg sync.WaitGroup

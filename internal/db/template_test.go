@@ -11,8 +11,8 @@ import (
 	"github.com/usher-auth/usher/internal/db/dbtest"
 )
 
-// Databases of a template have its schema, what a new database begins with, and rows of
-// their own, also when many are opened at once.
+// Databases from a template have its schema, the initial rows and their own rows, even if
+// many are opened at the same time.
 func TestTemplate(t *testing.T) {
 	template := new(db.Template)
 	first := func(ctx context.Context, exec db.Exec) error {
@@ -48,7 +48,7 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// A database does not open without what it begins with, and the next one does.
+// A database whose initial rows fail does not open, and the next one does.
 func TestTemplateWithoutItsBeginning(t *testing.T) {
 	template, failure := new(db.Template), errors.New("failed on purpose")
 	for _, want := range []error{failure, nil} {
@@ -64,7 +64,7 @@ func TestTemplateWithoutItsBeginning(t *testing.T) {
 	}
 }
 
-// A template is of databases in memory only: a file that has one is as it was.
+// A template only applies to databases in memory: a file with one is unchanged.
 func TestTemplateOfAFile(t *testing.T) {
 	dir, template := t.TempDir(), new(db.Template)
 	for range 2 {

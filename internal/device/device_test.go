@@ -37,8 +37,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A device of an account keeps its ID and its first sign-in, and has what it said
-// of itself last.
+// A device of an account keeps its ID and its first sign-in, and has its latest
+// description.
 func TestSignedIn(t *testing.T) {
 	t.Parallel()
 	c := coretest.New(t, core.Config{})
@@ -69,7 +69,7 @@ func TestSignedIn(t *testing.T) {
 	}
 }
 
-// A database that fails is no empty list, and no device.
+// A failed query is an error, and not an empty list or a missing device.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	c := coretest.New(t, core.Config{})

@@ -16,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// watcher records the sign-ins of which it is told, and fails if err is set.
+// watcher records the sign-ins that it receives, and fails if err is set.
 type watcher struct {
 	told []string
 	err  error
@@ -28,7 +28,7 @@ func (w *watcher) SignedIn(_ context.Context, _ *db.Tx, accountID int64, d devic
 	return w.err
 }
 
-// Every watcher is told of a sign-in, until one of them fails, which the sign-in does, too.
+// Every watcher is called for a sign-in, until one fails. Then the sign-in fails, too.
 func TestWatchers(t *testing.T) {
 	t.Parallel()
 	c := coretest.New(t, core.Config{})
@@ -49,11 +49,11 @@ func TestWatchers(t *testing.T) {
 	}
 	first.err = errors.New("full")
 	if err := signIn(); !errors.Is(err, first.err) {
-		t.Errorf("a sign-in with a watcher that fails gives %v, want its error", err)
+		t.Errorf("a sign-in with a watcher that fails returned %v, want its error", err)
 	}
 	one := fmt.Sprint(mia.ID, "tv", true)
 	if !slices.Equal(first.told, []string{one, one}) || !slices.Equal(second.told, []string{one}) {
-		t.Errorf("the watchers are told %q and %q, want %q twice and once", first.told, second.told, one)
+		t.Errorf("the watchers received %q and %q, want %q twice and once", first.told, second.told, one)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestMakeRoom(t *testing.T) {
 	}
 }
 
-// What is said of a device that is another account's, or that holds no token.
+// The results for a device of another account, and for one without a token.
 func TestHeld(t *testing.T) {
 	t.Parallel()
 	c := coretest.New(t, core.Config{})
@@ -202,6 +202,6 @@ func TestMerge(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := merge(gone); !errors.Is(err, context.Canceled) {
-		t.Errorf("merging with a context that has ended gives %v", err)
+		t.Errorf("merging with a context that has ended returned %v", err)
 	}
 }

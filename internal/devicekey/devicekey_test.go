@@ -30,7 +30,7 @@ import (
 // address is the network address of mia's devices.
 const address = "192.0.2.1"
 
-// fixture is the services with one account, whose tv has a token and a key.
+// fixture has the services with one account, whose tv has a token and a key.
 type fixture struct {
 	*coretest.Core
 	t   *testing.T
@@ -81,7 +81,7 @@ func (w *fixture) exchange(text string) (plexauth.Secret, error) {
 	return w.DeviceKeys.Exchange(w.t.Context(), w.by(), text)
 }
 
-// registered returns a fixture whose tv has registered its key.
+// registered returns a fixture after the tv has registered its key.
 func registered(t *testing.T) *fixture {
 	t.Helper()
 	w := newFixture(t, core.Config{})
@@ -92,7 +92,7 @@ func registered(t *testing.T) *fixture {
 	return w
 }
 
-// says reports whether an error is the wanted one or has its text.
+// says reports whether an error is the wanted one or contains its text.
 func says(err error, want any) bool {
 	switch want := want.(type) {
 	case nil:
@@ -186,7 +186,7 @@ func TestExchangeChecks(t *testing.T) {
 	}
 	for _, text := range []string{"", "a.b.c", w.tv.Sign(t, w.nonce("tv"), w.Clock.Now()) + "x.y"} {
 		if _, err := w.exchange(text); !says(err, "not a signed JWT") {
-			t.Errorf("%q: %v, want an error that it is no JWT", text, err)
+			t.Errorf("%q: %v, want the error that it is not a JWT", text, err)
 		}
 	}
 }
@@ -271,9 +271,9 @@ func TestRegister(t *testing.T) {
 			t.Errorf("%s: there are %d keys, and were %d", test.name, n, before)
 		}
 	}
-	// What the device has registered anew takes the place of that token.
+	// A key that the device registers later replaces that token.
 	if _, err := w.exchange(proof(w.tv, "tv")); err != nil {
-		t.Errorf("exchanging for the key that was registered anew: %v", err)
+		t.Errorf("exchanging the key that was registered again: %v", err)
 	}
 	if _, err := w.Tokens.Get(t.Context(), again.TokenID); !errors.Is(err, token.ErrNotFound) {
 		t.Errorf("the token that registered it: %v, want ErrNotFound", err)
@@ -392,7 +392,7 @@ func TestKeyInvalidation(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := w.exchange(w.tv.Sign(t, w.nonce("tv"), w.Clock.Now())); !errors.Is(err, test.want) {
-				t.Errorf("then the exchange gives %v, want %v", err, test.want)
+				t.Errorf("then the exchange returned %v, want %v", err, test.want)
 			}
 		})
 	}
@@ -494,20 +494,20 @@ func TestExchangePIN(t *testing.T) {
 	}
 	second, err := w.DeviceKeys.OfPIN(t.Context(), claim, h)
 	if err != nil || first != second || w.verify(first).AccountID != w.mia.ID {
-		t.Errorf("another poll gives %q, %v; want %q", second, err, first)
+		t.Errorf("another poll returned %q, %v; want %q", second, err, first)
 	}
 	if _, err := w.DeviceKeys.OfPIN(t.Context(), claim, token.Hash{1}); !errors.Is(err, token.ErrInvalid) {
-		t.Errorf("Attack: another PIN with the same key gives %v, want ErrInvalid", err)
+		t.Errorf("Attack: another PIN with the same key returned %v, want ErrInvalid", err)
 	}
 	_, phone := w.signIn("phone")
 	if _, err := w.exchangePIN(claim, phone); !errors.Is(err, devicekey.ErrTaken) {
-		t.Errorf("the key of another device gives %v, want ErrTaken", err)
+		t.Errorf("the key of another device returned %v, want ErrTaken", err)
 	}
 	if err := w.Tokens.Revoke(t.Context(), w.by(), w.keyID()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.DeviceKeys.OfPIN(t.Context(), claim, h); !errors.Is(err, token.ErrInvalid) {
-		t.Errorf("a revoked key gives %v, want ErrInvalid", err)
+		t.Errorf("a revoked key returned %v, want ErrInvalid", err)
 	}
 }
 

@@ -72,7 +72,7 @@ func TestReadPublicKey(t *testing.T) {
 	if _, ok, err := devicekey.ReadPublicKey(func(string) (string, error) { return "", nil }, nil); ok || err != nil {
 		t.Errorf("no members: %v, %v; want no key and no error", ok, err)
 	}
-	// A member that is there twice makes the request invalid, whichever it is.
+	// A duplicate member makes the request invalid, whichever it is.
 	for _, twice := range []string{"kty", "use", "d"} {
 		_, ok, err := devicekey.ReadPublicKey(func(name string) (string, error) {
 			if name == twice {

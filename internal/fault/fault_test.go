@@ -102,8 +102,8 @@ func TestKindsHaveNames(t *testing.T) {
 	}
 }
 
-// Several faults are found one after the other, and one by one by those who show one. A
-// failure goes alone.
+// Several faults are found by Find one by one, and can be shown separately. A failure is
+// returned alone.
 func TestJoin(t *testing.T) {
 	cause := errors.New("the disk is full")
 	name, word := fault.Invalidf("name", "the name is empty"), fault.Invalidf("password", "the password is short")
@@ -136,7 +136,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// People read what a fault says and where it came up, not what caused it.
+// Users see the message of a fault and its context, but not its cause.
 func TestMessage(t *testing.T) {
 	exists := fault.New(fault.Exists, "it exists already")
 	cause := errors.New("constraint failed (2067)")

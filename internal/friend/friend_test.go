@@ -95,8 +95,8 @@ func TestAcceptIsChecked(t *testing.T) {
 	}
 }
 
-// An invitation to a server that is another's by now keeps nobody from the friendship,
-// and shares nothing.
+// An invitation to a server that has another owner now still leads to the friendship, but
+// shares nothing.
 func TestAcceptFromSharesOnlyTheirServers(t *testing.T) {
 	w := newTown(t)
 	w.must(w.Accounts.Promote(t.Context(), w.operators, w.mia.ID))
@@ -121,7 +121,7 @@ func TestAcceptFromSharesOnlyTheirServers(t *testing.T) {
 	w.want("accepting what is left", acceptAll(), friend.ErrNoInvitation)
 }
 
-// Attack: someone takes the invited name before it has an account, or after its account
+// Attack: an attacker takes the invited name before it has an account, or after its account
 // was removed.
 func TestNameOfAnotherAccount(t *testing.T) {
 	w := newTown(t)
@@ -141,7 +141,7 @@ func TestNameOfAnotherAccount(t *testing.T) {
 		}
 	}
 	if sent, err := w.Friends.Sent(t.Context(), w.mia.ID); err != nil || len(sent) != 2 {
-		t.Errorf("mia's invitations are %v, %v: those to nobody must look like others", sent, err)
+		t.Errorf("mia's invitations are %v, %v: those to unknown names must look like others", sent, err)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestInviteRefuses(t *testing.T) {
 	_, err = w.Friends.Invite(t.Context(), audit.Actor{}, kid.Account.ID, friend.Wish{Name: "noa"})
 	w.want("inviting as a managed user", err, friend.ErrManaged)
 
-	// A managed user of the own home has the share at once, with its sections.
+	// A managed user of the sender's home gets the share immediately, with its sections.
 	sent, err := w.invite(friend.Wish{AccountID: kid.Account.ID, Server: "den", Choice: source.Choice{Some: true, Sections: []int64{w.films.ID}}})
 	if err != nil || !sent.Accepted {
 		t.Fatalf("inviting a managed user: %+v, %v", sent, err)

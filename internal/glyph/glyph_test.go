@@ -12,7 +12,7 @@ func alike(a, b string) bool {
 	return slices.ContainsFunc(glyph.Skeletons(a), func(s string) bool { return slices.Contains(others, s) })
 }
 
-// Attack: a name that people take for another one.
+// Attack: a name that looks like another one.
 func TestAlike(t *testing.T) {
 	for _, pair := range [...][2]string{
 		{"mia", "MIA"},

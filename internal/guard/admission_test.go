@@ -15,8 +15,8 @@ import (
 
 const work = 25 * time.Millisecond
 
-// flood keeps n loops of a claim going, each of which asks for its next turn at
-// once. It returns how to end them.
+// flood runs n loops of a claim. Each requests its next turn immediately. It returns a
+// function that stops them.
 func flood(t *testing.T, a *guard.Admission, n int, claim func(i int) guard.Claim) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var loops sync.WaitGroup
@@ -151,7 +151,7 @@ func TestAccountsOfANetworkTakeTurns(t *testing.T) {
 	})
 }
 
-// A claim that is displaced is rejected at once.
+// A displaced claim is rejected immediately.
 func TestDisplacedClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := guard.NewAdmission(1, 2)

@@ -12,8 +12,7 @@ import (
 
 func runtimeSlots() int { return runtime.GOMAXPROCS(0) }
 
-// Without a Burst there is no limit, and nothing is kept, however failures are
-// counted.
+// Without a Burst there is no limit, and nothing is stored, however failures are counted.
 func TestNoBurst(t *testing.T) {
 	now := time.Now()
 	ended, cancel := context.WithCancel(t.Context())
@@ -36,8 +35,8 @@ func TestNoBurst(t *testing.T) {
 	}
 }
 
-// Keys whose failures no longer count are removed when the room is used up, and
-// none before.
+// Keys whose failures no longer count are removed when the space is used up, and not
+// before.
 func TestSweep(t *testing.T) {
 	begin := time.Now()
 	f := &guard.Failures{Burst: 1, Refill: time.Second}
@@ -66,7 +65,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// At the bound, all keys go, and the one that came is kept.
+// At the limit, all keys are removed, except the new one.
 func TestAtTheBound(t *testing.T) {
 	now := time.Now()
 	f := &guard.Failures{Burst: 1, Refill: time.Hour}

@@ -53,7 +53,7 @@ func TestAdmission(t *testing.T) {
 	})
 }
 
-// A caller that gives up leaves the queue.
+// A caller that cancels leaves the queue.
 func TestAdmissionObeysContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := guard.NewAdmission(1, 1)
@@ -64,7 +64,7 @@ func TestAdmissionObeysContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.Enter(ctx, guard.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("waiting gives %v, want the context's error", err)
+			t.Errorf("waiting returned %v, want the context's error", err)
 		}
 		leave()
 		if leave, err = a.Enter(t.Context(), guard.Claim{}); err != nil {
@@ -85,7 +85,7 @@ func TestAdmissionBoundsTheWait(t *testing.T) {
 		}
 		start := time.Now()
 		if _, err := a.Enter(t.Context(), guard.Claim{}); !errors.Is(err, guard.ErrBusy) {
-			t.Errorf("waiting gives %v, want ErrBusy", err)
+			t.Errorf("waiting returned %v, want ErrBusy", err)
 		}
 		if took := time.Since(start); took < 5*time.Second || took > 10*time.Second {
 			t.Errorf("it waited %v, want some seconds and less than a listener's 15", took)
@@ -166,7 +166,7 @@ func TestFailuresAreBounded(t *testing.T) {
 		f.Failed(fmt.Sprint(i), now)
 	}
 	if n := f.Len(); n > guard.MaxKeys {
-		t.Errorf("%d keys are kept, want %d at the most", n, guard.MaxKeys)
+		t.Errorf("%d keys are kept, want at most %d", n, guard.MaxKeys)
 	}
 }
 
@@ -212,8 +212,8 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// Attack: many attempts at the same time, none of whose outcomes is known when
-// the others begin. Those that pass cost nobody a try.
+// Attack: many concurrent attempts, whose outcomes are unknown when the others begin.
+// Successful attempts do not count.
 func TestConcurrentAttemptsAreBounded(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -273,7 +273,7 @@ func TestAttemptsAfterFailures(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, _, err := f.Begin(ctx, "mia", time.Now()); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("an attempt that depends on another gives %v, want the context's error", err)
+			t.Errorf("an attempt that depends on another returned %v, want the context's error", err)
 		}
 		first.Failed(time.Now())
 		if _, wait, err := f.Begin(t.Context(), "mia", time.Now()); err != nil || wait != 58*time.Second {
@@ -296,7 +296,8 @@ func TestAttemptsAtTheInstantOfAFailure(t *testing.T) {
 			f.Failed("mia", now)
 		}
 		for range 4 {
-			// What would have to wait for another attempt is turned away: the context is over.
+			// An attempt that would have to wait for another one fails, because the context
+			// has ended.
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			if _, wait, err := f.Begin(ctx, "mia", now); err == nil && wait == 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/internal/guard"
 )
 
-// A stage is an Admission whose turns a test gives one by one. It is used within
-// a synctest bubble.
+// A stage is an Admission whose turns are given one by one by a test. It is used in a
+// synctest bubble.
 type stage struct {
 	*guard.Admission
 	t     *testing.T
@@ -27,9 +27,9 @@ func newStage(t *testing.T, slots, queue int) *stage {
 	return &stage{Admission: guard.NewAdmission(slots, queue), t: t, leave: make(map[string]func())}
 }
 
-// enter lets claims ask for a turn, one after the other. A claim is written
-// "network", "network/account" or "network!" for a known device, and may have a
-// number at its end that tells it from others.
+// enter adds claims to the queue in order. A claim is written as "network",
+// "network/account" or "network!" for a known device, and may have a number at its end that
+// distinguishes it.
 func (s *stage) enter(claims ...string) {
 	for _, text := range claims {
 		name, known := strings.CutSuffix(text, "!")
@@ -110,8 +110,8 @@ func TestOrderOfTurns(t *testing.T) {
 	}
 }
 
-// A network whose tasks run goes after one of which none runs, and its tasks that
-// have ended count no more.
+// A network with running tasks gets its turn after one without, and its finished tasks no
+// longer count.
 func TestRunningTasksCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 2, 100)
@@ -125,7 +125,7 @@ func TestRunningTasksCount(t *testing.T) {
 	})
 }
 
-// Who loses their place in a full queue.
+// Which claim loses its place in a full queue.
 func TestWhichClaimIsDisplaced(t *testing.T) {
 	for _, test := range []struct{ name, waiting, comes, lost string }{
 		{"the newest of the network with most claims", "b1 b2 b3 a1 a2", "c1", "b3"},
@@ -181,7 +181,7 @@ func TestDefaultSize(t *testing.T) {
 	}
 }
 
-// A claim that gives up takes nobody's turn with it, wherever it waits.
+// A cancelled claim does not cost others their turns, wherever it is in the queue.
 func TestGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, 10)
@@ -191,7 +191,7 @@ func TestGivingUp(t *testing.T) {
 		for range 2 {
 			go func() {
 				if _, err := s.Enter(ctx, guard.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("waiting gives %v, want the context's error", err)
+					t.Errorf("waiting returned %v, want the context's error", err)
 				}
 			}()
 			synctest.Wait()

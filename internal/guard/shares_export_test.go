@@ -1,7 +1,7 @@
 package guard
 
-// Remembered is of how many networks and accounts an Admission knows what they
-// have had.
+// Remembered returns for how many networks and accounts an Admission stores their past
+// turns.
 func (a *Admission) Remembered() (networks, accounts int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

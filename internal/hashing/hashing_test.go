@@ -102,7 +102,7 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// Consecutive hashes all come from the same process.
+// Consecutive hashes are computed by the same process.
 func TestProcessIsKept(t *testing.T) {
 	p := newProcesses(t, 0)
 	for i := range 10 {

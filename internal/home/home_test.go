@@ -207,8 +207,8 @@ func TestLeavingRevokes(t *testing.T) {
 	}
 }
 
-// Attack: somebody whose account is disabled, or who is removed, switches at the same
-// time. Whichever comes first, no token of the other user is left.
+// Attack: a user switches while their account is disabled or removed from the home.
+// Whichever comes first, no token of the other user remains.
 func TestSwitchWhileLeaving(t *testing.T) {
 	for what, do := range map[string]func(h *house) error{
 		"is removed":  func(h *house) error { return h.Homes.Remove(t.Context(), h.by, h.ids["ada"], h.id("mia")) },
@@ -269,8 +269,8 @@ func TestRemovingManagedUsers(t *testing.T) {
 	}
 }
 
-// Which user may change what. Attack: a managed user or a member gains rights in the
-// home.
+// Which user may change which object. Attack: a managed user or a member gains rights in
+// the home.
 func TestAllowedChanges(t *testing.T) {
 	for _, row := range []struct {
 		what string
@@ -333,16 +333,16 @@ func TestAllowedChanges(t *testing.T) {
 					t.Errorf("%s: error %v, want none: %v", who, err, may)
 				}
 				if err == nil && who != "ada" {
-					h = newHouse(t) // what was changed is as it was
+					h = newHouse(t) // undoes the changes
 				}
 			}
 		})
 	}
 }
 
-// Attack: a user of the home guesses a PIN of four digits. After the free attempts,
-// each further one doubles the wait. Meanwhile, not even the correct PIN is checked, a
-// restart does not reset the count, and concurrent attempts learn nothing more.
+// Attack: a user of the home guesses a PIN of four digits. After the free attempts, each
+// further one doubles the wait. While waiting, not even the correct PIN is checked. A
+// restart does not reset the count, and concurrent attempts reveal nothing more.
 func TestGuessingAPIN(t *testing.T) {
 	h := newHouse(t)
 	for i := range 5 {
@@ -396,7 +396,7 @@ func TestGuessingAPIN(t *testing.T) {
 	if looked != 5 {
 		t.Errorf("%d of 20 guesses at the same time were answered, want 5", looked)
 	}
-	// The owner gives the password, and has a new PIN.
+	// The owner enters the password, and gets a new PIN.
 	h.must(h.Homes.ResetPIN(t.Context(), h.by, h.ids["ada"], "2222"))
 	h.mustSwitch("kid", "ada", "2222")
 	if _, err := h.become("kid", "ada", adasPIN); !errors.Is(err, home.ErrPIN) {

@@ -112,8 +112,8 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// PINs are limited if FailedTries is set. Otherwise they are not, even if a user was
-// locked before. Locks end by the clock of the server.
+// PINs are limited only if FailedTries is set, even if a user was locked before. Locks
+// expire by the server's clock.
 func TestTries(t *testing.T) {
 	for _, test := range []struct {
 		tries int
@@ -130,14 +130,14 @@ func TestTries(t *testing.T) {
 			return err
 		}
 		if err := try("0000"); !errors.Is(err, home.ErrPIN) {
-			t.Errorf("%d tries: the first wrong PIN gives %v", test.tries, err)
+			t.Errorf("%d tries: the first wrong PIN returned %v", test.tries, err)
 		}
 		if err := try("0000"); !errors.Is(err, test.want) {
-			t.Errorf("%d tries: the second wrong PIN gives %v, want %v", test.tries, err, test.want)
+			t.Errorf("%d tries: the second wrong PIN returned %v, want %v", test.tries, err, test.want)
 		}
 		c.Clock.Advance(time.Hour)
 		if err := try(adasPIN); err != nil {
-			t.Errorf("%d tries: an hour later, the right PIN gives %v", test.tries, err)
+			t.Errorf("%d tries: an hour later, the right PIN returned %v", test.tries, err)
 		}
 	}
 	// A limit that there was before has locked ada.

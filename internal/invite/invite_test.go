@@ -65,7 +65,7 @@ func (w *fixture) accept(secret plexauth.Secret, name string) (account.Verified,
 	return w.Invites.Accept(w.Context(), visitor, secret, invite.Chosen{Username: name, Password: coretest.Password})
 }
 
-// The account has what the invitation brings, and anyone who made it is signed in.
+// The account has the shares of the invitation, and the browser is signed in.
 func TestAccept(t *testing.T) {
 	w := newFixture(t)
 	secret, made := w.make(invite.New{Name: "mia", Email: "mia@example.org", Servers: []source.Source{w.den, w.den}})
@@ -197,7 +197,7 @@ func TestConcurrentUseOfALink(t *testing.T) {
 	}
 }
 
-// What fails leaves the link as it was: the person tries again.
+// A failed attempt leaves the link valid: the user can retry.
 func TestFailedAcceptKeepsTheLink(t *testing.T) {
 	w := newFixture(t)
 	secret, _ := w.make(invite.New{Servers: []source.Source{w.den}})
@@ -221,8 +221,8 @@ func TestFailedAcceptKeepsTheLink(t *testing.T) {
 	}
 }
 
-// Somebody got the invitation's e-mail address after it was made. The person cannot
-// change it, and learns what to do.
+// Another account got the invitation's e-mail address after the invitation was created. The
+// user cannot change it, and the error says what to do.
 func TestEmailTakenInTheMeantime(t *testing.T) {
 	w := newFixture(t)
 	secret, _ := w.make(invite.New{Email: "mia@example.org"})
@@ -256,12 +256,11 @@ func TestInvalidInvitations(t *testing.T) {
 		}
 	}
 	if err := w.Invites.Revoke(t.Context(), w.by, 7); !errors.Is(err, invite.ErrNotFound) {
-		t.Errorf("revoking what is not there: %v", err)
+		t.Errorf("revoking an unknown invitation: %v", err)
 	}
 }
 
-// A number of invitations are open at once. Those that were revoked, used or have expired
-// are not.
+// The number of open invitations is limited. Revoked, used and expired ones do not count.
 func TestMaxOpen(t *testing.T) {
 	w := newFixture(t)
 	w.make(invite.New{Life: time.Minute})
@@ -288,8 +287,8 @@ func TestMaxOpen(t *testing.T) {
 	full("after one has expired")
 }
 
-// The e-mail with a link waits if there is an invitation, and there is an invitation also
-// if no more can wait.
+// The e-mail with a link is queued only if the invitation is created. The invitation is
+// created even if no more e-mails can be queued.
 func TestLetter(t *testing.T) {
 	w := newFixture(t)
 	letter := func(i invite.Invitation, secret plexauth.Secret) mail.Message {
@@ -301,13 +300,13 @@ func TestLetter(t *testing.T) {
 		return n
 	}
 	if _, i := w.make(invite.New{Letter: letter}); i.Queued || waiting() != 0 {
-		t.Error("an e-mail to nobody waits")
+		t.Error("an e-mail without an address is queued")
 	}
 	if _, i := w.make(invite.New{Letter: letter, Email: "mia@example.org"}); !i.Queued || waiting() != 1 {
 		t.Error("no e-mail waits")
 	}
 	if _, _, err := w.Invites.Make(t.Context(), w.by, invite.New{Letter: letter, Email: "olga@example.org"}); err == nil || waiting() != 1 {
-		t.Errorf("an invitation that is not made: %v, and %d wait", err, waiting())
+		t.Errorf("an invitation that is not created: %v, and %d are queued", err, waiting())
 	}
 	w.must(w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
 		for err == nil {
@@ -319,14 +318,14 @@ func TestLetter(t *testing.T) {
 		return err
 	}))
 	if secret, i := w.make(invite.New{Letter: letter, Email: "kim@example.org"}); i.Queued {
-		t.Error("one more e-mail waits")
+		t.Error("one more e-mail is queued")
 	} else if _, err := w.accept(secret, "kim"); err != nil {
 		t.Error(err)
 	}
 }
 
-// Attack: somebody guesses links. They wait; those elsewhere, and those who have a
-// link, do not.
+// Attack: an attacker guesses links and is rate-limited. Other networks, and users with a
+// link, are not.
 func TestGuessing(t *testing.T) {
 	w := newFixture(t)
 	secret, _ := w.make(invite.New{})
@@ -379,7 +378,7 @@ func TestPasskey(t *testing.T) {
 		t.Errorf("attack: the empty password: %v", err)
 	}
 
-	// The passkey belongs to an account now: it makes no second one, and the second
+	// The passkey belongs to an account now: it cannot create a second one, and the second
 	// invitation stays.
 	second, _ := w.make(invite.New{})
 	if _, err := w.Invites.Accept(t.Context(), visitor, second, invite.Chosen{Username: "noa", Passkey: &joining}); err == nil {

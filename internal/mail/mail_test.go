@@ -53,7 +53,7 @@ func outbox(t *testing.T) (*coretest.Core, *mail.Outbox) {
 	return c, c.Outbox
 }
 
-// start runs a sender for as long as the test. log ends it.
+// start runs a sender until the test ends. log stops it, and returns its log.
 func start(t *testing.T, cfg mail.Config) (s *mail.Sender, log func() string) {
 	t.Helper()
 	var text bytes.Buffer
@@ -323,7 +323,7 @@ func TestPasswordThatIsRepeatedIsNotLogged(t *testing.T) {
 // A server that hangs delays neither the caller nor the shutdown, and the message stays
 // queued for the next start.
 func TestHangingServer(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // it accepts connections, and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}

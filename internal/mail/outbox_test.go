@@ -67,7 +67,7 @@ func TestSentTwiceHasOneID(t *testing.T) {
 }
 
 // Queued messages in a folder are sent immediately after a restart, including postponed
-// ones and those that another process added meanwhile.
+// ones and those that another process added in the meantime.
 func TestRestartSends(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *coretest.Core {
@@ -184,8 +184,8 @@ func TestOneNodeSends(t *testing.T) {
 	}
 }
 
-// A message that is too old is not sent when a server starts, and no attempt is
-// scheduled after its end.
+// A message that is too old is not sent when a server starts, and no attempt is scheduled
+// after its expiry.
 func TestTooOld(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	c := coretest.New(t, core.Config{})

@@ -38,7 +38,7 @@ func TestShapeOfAPath(t *testing.T) {
 	}
 }
 
-// There is a bound to what is kept, also of a file that something else has written.
+// The stored paths are limited, also those in a file that another program has written.
 func TestPathsAreBounded(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "paths.json")
 	var text strings.Builder
@@ -67,7 +67,7 @@ func TestPathsAreBounded(t *testing.T) {
 	}
 }
 
-// What one process has saved, another reads, and the next one goes on with.
+// A process reads what another has saved, and continues with it.
 func TestSave(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "paths.json")
 	if list, err := missed.Read(file); err != nil || list != nil {

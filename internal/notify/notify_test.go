@@ -55,7 +55,7 @@ func (f *fixture) self() audit.Actor {
 	return audit.Actor{AccountID: f.mia.ID, Device: at.Device, Address: at.Address}
 }
 
-// told returns the notices of an account, the oldest first.
+// told returns the notices of an account, oldest first.
 func (f *fixture) told(a account.Account) []notify.Notice {
 	f.Helper()
 	list, err := paging.Rows(f.Notices.List(f.Context(), a.ID, paging.Request{Limit: 1000}))
@@ -76,7 +76,7 @@ func (f *fixture) kinds() (kinds []notify.Kind) {
 func (f *fixture) wantKinds(what string, wanted ...notify.Kind) {
 	f.Helper()
 	if got := f.kinds(); !slices.Equal(got, wanted) {
-		f.Errorf("%s: mia is told %q, want %q", what, got, wanted)
+		f.Errorf("%s: mia's notices are %q, want %q", what, got, wanted)
 	}
 }
 
@@ -106,8 +106,8 @@ func (f *fixture) mails() (sent []notify.Mail) {
 	return sent
 }
 
-// Every change of how a user signs in creates a notice, whoever makes it and by
-// whatever way.
+// Every change of how a user signs in creates a notice, whoever makes it and in whichever
+// way.
 func TestEveryWayIsTold(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	ctx, id := t.Context(), f.mia.ID
@@ -152,10 +152,10 @@ func TestEveryWayIsTold(t *testing.T) {
 		got = append(got, row{n.Kind, n.Actor, n.ByLink, n.Address})
 	}
 	if !slices.Equal(got, wanted) {
-		t.Errorf("mia is told\n%v, want\n%v", got, wanted)
+		t.Errorf("mia's notices are\n%v, want\n%v", got, wanted)
 	}
 	if n := f.told(f.olga); len(n) != 0 {
-		t.Errorf("olga is told %v", n)
+		t.Errorf("olga's notices are %v", n)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestKeysAndWebhooksAreTold(t *testing.T) {
 	_, _, err = f.AdminKeys.Make(ctx, operator, adminkey.NewKey{Name: "console", Scopes: []string{"audit:read"}})
 	f.must(err)
 	if n := f.told(f.olga); len(n) != 1 || n[0].Kind != notify.AdminKey || n[0].Actor != "" || n[0].Address != "192.0.2.1" {
-		t.Errorf("olga is told %+v", n)
+		t.Errorf("olga's notices are %+v", n)
 	}
 	const one, two = "https://one.example.org/", "https://two.example.org/"
 	set := func(urls ...string) {
@@ -262,7 +262,7 @@ func TestStolenIdentifier(t *testing.T) {
 			f.must(c.before(f, list[0].ID))
 			signIn(c.device)
 			if n := len(f.told(f.mia)); n != 1+map[bool]int{true: 1}[c.told] {
-				t.Errorf("mia is told of %d sign-ins", n)
+				t.Errorf("mia has notices of %d sign-ins", n)
 			}
 		})
 	}
@@ -304,7 +304,7 @@ func TestManyDevicesPushOutNothingElse(t *testing.T) {
 	}
 }
 
-// Many failed sign-ins create one notice an hour, wherever they come from.
+// Many failed sign-ins create one notice per hour, wherever they come from.
 func TestTries(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	for i := range notify.ManyTries - 1 {
@@ -347,8 +347,8 @@ func TestMails(t *testing.T) {
 	if again := f.mails(); len(again) != 0 {
 		t.Errorf("sent again: %+v", again)
 	}
-	// Attack: somebody changes the password, and then the address, so that the owner
-	// is not told.
+	// Attack: an attacker changes the password, and then the address, so that the owner is
+	// not notified.
 	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
 	f.must(f.Accounts.SetEmail(ctx, f.self(), id, "thief@example.org"))
 	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
@@ -397,7 +397,7 @@ func TestNothingPushesOutWhatIsToBeSent(t *testing.T) {
 	if wanted := []notify.Kind{notify.Password, notify.NewDevice, notify.Email}; !slices.Equal(kinds, wanted) {
 		t.Errorf("mia is sent %q, want %q", kinds, wanted)
 	}
-	// What was sent is old as anything else.
+	// A sent notice is evicted by age like any other.
 	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
 	f.must(f.Accounts.SetEmail(ctx, f.self(), id, "thief@example.org"))
 	f.signIn("one more")
@@ -592,7 +592,7 @@ func TestManagedUsersAreNotNotified(t *testing.T) {
 		return f.Notices.SignedIn(ctx, tx, kid.Account.ID, device.Device{ClientIdentifier: "tv"}, true)
 	}))
 	if list := f.told(kid.Account); len(list) != 0 {
-		t.Errorf("told: %+v", list)
+		t.Errorf("the notices are %+v", list)
 	}
 }
 

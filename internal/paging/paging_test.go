@@ -25,8 +25,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// A link that was misspelt, or made up, has no values: no other type ever reaches a
-// query.
+// A misspelt or forged link has no values: no other type ever reaches a query.
 func TestInvalidCursor(t *testing.T) {
 	for _, c := range []paging.Cursor{"", "?", "1", "WzFd=", paging.Cursor("W3RydWVd"), // [true]
 		"W251bGxd", "WzEuNV0", "W1sxXV0", "WzFdWzFd", "Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OV0"} {

@@ -137,7 +137,7 @@ func TestAddAndUse(t *testing.T) {
 	}
 }
 
-// told returns the audit log after its first three rows, which are the server and the
+// told returns the audit log after its first three rows, which are about the server and the
 // two accounts.
 func (w fixture) told() (lines []string) {
 	w.Helper()
@@ -335,7 +335,7 @@ func TestPasswordChangedMeanwhile(t *testing.T) {
 	w.must(w.alone(phone))
 }
 
-// Attack: a page of another site makes the user respond to our challenge.
+// Attack: a page of another site makes the user respond to usher's challenge.
 func TestPhishing(t *testing.T) {
 	for name, change := range map[string]func(*passkeytest.Key){
 		"another origin": func(k *passkeytest.Key) { k.Origin = "http://localhost.example.com" },

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// stored stores a passkey for a host, which signs nobody in, and returns its ID.
+// stored stores an unusable passkey for a host, and returns its ID.
 func (w fixture) stored(a account.Account, host string) (id int64) {
 	w.Helper()
 	w.must(w.DB.Write(w.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
@@ -123,8 +123,8 @@ func TestRemoveTheLast(t *testing.T) {
 	w.want(w.Passkeys.Remove(t.Context(), audit.Actor{MembersOnly: true}, w.mia.ID, id), account.ErrMembersOnly, "attack: an admin's, with a key for members")
 }
 
-// Whoever is about to have an account makes its passkey first, in the browser in which
-// they began, and the account has the UUID that the authenticator keeps.
+// A new user creates the passkey before the account, in the same browser. The account gets
+// the UUID that the authenticator stores.
 func TestJoin(t *testing.T) {
 	w := newFixture(t)
 	ctx := t.Context()
@@ -170,8 +170,8 @@ func TestJoin(t *testing.T) {
 	w.want(err, passkey.ErrExists, "attack: the same passkey for another account")
 }
 
-// A new passkey takes the place of all that an account had. The challenge is for that
-// account, and not for one that is about to be made.
+// A new passkey replaces all passkeys of an account. The challenge is for that account, and
+// not for a new one.
 func TestReplace(t *testing.T) {
 	w := newFixture(t)
 	ctx := t.Context()

@@ -161,7 +161,7 @@ func TestLinkAndRevokeRace(t *testing.T) {
 					}
 				})
 				wg.Wait()
-				// Whatever the device is told, the token is dead.
+				// The device gets an answer, but the token is revoked.
 				secret := c.Tokens.OfPIN(p.Nonce)
 				if _, err := c.Tokens.Verify(t.Context(), secret); !errors.Is(err, token.ErrInvalid) {
 					t.Fatalf("race %d: the token that the PIN led to lives on: %v", race, err)
@@ -222,7 +222,7 @@ func TestLinkOfAFullChain(t *testing.T) {
 			t.Errorf("token %d of the chain: %v", i, err)
 		}
 	}
-	// Its first makes room for itself: the others are not what it came from.
+	// The first token of the chain makes room for itself: the others are not its ancestors.
 	if err := c.PINs.LinkByToken(t.Context(), by, chain[0].Principal, p.Code); err != nil {
 		t.Error(err)
 	}

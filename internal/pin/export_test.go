@@ -31,7 +31,7 @@ func (s *Service) SetMost(n int) { s.short.most, s.strong.most = n, n }
 // ProofOf returns the proof of a PIN.
 func (s *Service) ProofOf(p PIN) string { return s.proof(p) }
 
-// What turns an address into one with a proof.
+// Functions that add a proof to an address.
 var (
 	ParseProofURL = parseProofURL
 	WithProof     = withProof

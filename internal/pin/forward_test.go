@@ -65,7 +65,7 @@ func TestRedeem(t *testing.T) {
 		w.link(t, p.Code, w.mia)
 		got, tok, err := w.Get(t.Context(), p.ID, "web", "address of web")
 		if err != nil || tok != "" || got.AccountID != 0 {
-			t.Errorf("attack: polling without the proof gives %d letters, and account %d, %v", len(tok), got.AccountID, err)
+			t.Errorf("attack: polling without the proof returned %d letters, and account %d, %v", len(tok), got.AccountID, err)
 		}
 		_, err = w.Forward(t.Context(), w.noa, p.Code)
 		gone(t, "attack: the proof of another account's PIN", err)
@@ -119,7 +119,7 @@ func TestProofIsBound(t *testing.T) {
 		linked := pins[0]
 		linked.AccountID = w.mia.AccountID
 		if w.ProofOf(linked) != proofs[0] {
-			t.Error("the proof is another than that of the PIN and the account")
+			t.Error("the proof is not that of the PIN and the account")
 		}
 		linked.AccountID = w.noa.AccountID
 		_, err := w.redeem(t, linked.ID, "web", w.ProofOf(linked))
@@ -132,7 +132,7 @@ func TestProofIsBound(t *testing.T) {
 	})
 }
 
-// Attack: one proof is presented many times at once.
+// Attack: one proof is presented many times concurrently.
 func TestConcurrentRedeem(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")
@@ -210,8 +210,8 @@ func TestTokenLinksNoProofPIN(t *testing.T) {
 	})
 }
 
-// Attack: an attacker makes a program present many wrong proofs, to get it rate
-// limited. Wrong proofs do not count as guesses of an ID.
+// Attack: an attacker makes a program present many wrong proofs, so that it is
+// rate-limited. Wrong proofs do not count as guesses of an ID.
 func TestWrongProofsLimitNobody(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")

@@ -7,9 +7,9 @@ import (
 	"github.com/usher-auth/usher/internal/pin"
 )
 
-// Attack: a forward address whose host users and browsers read differently. It is
-// shown, and followed, as browsers read it. The wanted values are those of "new
-// URL(…)" in a browser.
+// Attack: users and browsers read the host of a forward address differently. It is shown,
+// and followed, like browsers read it. The wanted values are those of "new URL(…)" in a
+// browser.
 func TestForwardHosts(t *testing.T) {
 	long := strings.Repeat(strings.Repeat("a", 63)+".", 3)
 	for text, want := range map[string]string{

@@ -58,12 +58,12 @@ func TestPINWithKey(t *testing.T) {
 				t.Fatalf("once it is linked: %q for account %d, %v", jwt, got.AccountID, err)
 			}
 			if first != "" && jwt != first {
-				t.Errorf("another poll gives another JWT")
+				t.Errorf("a second poll returns a different JWT")
 			}
 			first = jwt
 		}
 		if w.whose(t, w.Tokens.OfPIN(p.Nonce)) != 0 {
-			t.Error("the token that the JWT takes the place of is good")
+			t.Error("the token that the JWT replaces is valid")
 		}
 		_, err = w.poll(t, p.ID, "tv")
 		gone(t, "a poll without the key", err)
@@ -98,7 +98,7 @@ func TestConcurrentPINWithKey(t *testing.T) {
 		wg.Wait()
 		for _, jwt := range jwts {
 			if jwt != jwts[0] || w.whose(t, jwt) != w.mia.AccountID {
-				t.Errorf("the polls give different JWTs, or such as are not good: %q and %q", jwts[0], jwt)
+				t.Errorf("the polls return different or invalid JWTs: %q and %q", jwts[0], jwt)
 			}
 		}
 	})
@@ -149,14 +149,14 @@ func TestPINWithAnotherKey(t *testing.T) {
 		p := w.startKey(t, key, "")
 		w.link(t, p.Code, w.mia)
 		if _, _, err := w.pollJWT(t, p.ID, "x"); fault.KindOf(err) != fault.Invalid {
-			t.Errorf("an invalid JWT gives %v, want an error of the kind Invalid", err)
+			t.Errorf("an invalid JWT returned %v, want an error of the kind Invalid", err)
 		}
 		if _, _, err := w.pollJWT(t, p.ID, devicekeytest.New(t, "phone", 1).Sign(t, "", time.Now())); !errors.Is(err, devicekey.ErrIssuer) {
-			t.Errorf("a JWT of another client gives %v, want ErrIssuer", err)
+			t.Errorf("a JWT of another client returned %v, want ErrIssuer", err)
 		}
 		_, tok, err := w.pollJWT(t, p.ID, other.Sign(t, "", time.Now()))
 		if err != nil || tok != w.Tokens.OfPIN(p.Nonce) || w.whose(t, tok) != w.mia.AccountID {
-			t.Errorf("another key gives %q, %v; want the token of the PIN", tok, err)
+			t.Errorf("another key returned %q, %v; want the token of the PIN", tok, err)
 		}
 		p = w.startKey(t, key, back)
 		w.link(t, p.Code, w.mia)
@@ -166,7 +166,7 @@ func TestPINWithAnotherKey(t *testing.T) {
 	})
 }
 
-// Attack: a token that was revoked comes back as the key of its PIN.
+// Attack: a revoked token is restored as the key of its PIN.
 func TestPINWithKeyEnds(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *fixture, token.Principal) error{
 		"the token is revoked": func(t *testing.T, w *fixture, p token.Principal) error {
@@ -198,7 +198,7 @@ func TestPINWithKeyEnds(t *testing.T) {
 				}
 				got, jwt, err := w.pollJWT(t, p.ID, key.Sign(t, "", time.Now()))
 				if err == nil || jwt != "" || got.AccountID != 0 {
-					t.Errorf("the poll gives %q for account %d, %v; want an error", jwt, got.AccountID, err)
+					t.Errorf("the poll returned %q for account %d, %v; want an error", jwt, got.AccountID, err)
 				}
 			})
 		})

@@ -39,7 +39,7 @@ func TestGuessingIsHopeless(t *testing.T) {
 				count(err)
 			}
 		}
-		// Ten at once and one every three minutes, in the life of a PIN, and one by a
+		// Ten in a row and one every three minutes, during the life of a PIN, and one in a
 		// link.
 		if want := tries + int(pin.ShortTTL/pin.WrongRefill) + 1; guesses > want {
 			t.Errorf("%d guesses got through, want %d", guesses, want)
@@ -93,7 +93,7 @@ func TestGuessingIsBounded(t *testing.T) {
 			tooMany(t, "attack: the right one after that", w.Link(t.Context(), w.mia, p.Code))
 			_, err := w.Find(t.Context(), w.mia, p.Code)
 			tooMany(t, "attack: looking instead of linking", err)
-			w.link(t, w.start(t, "phone", false).Code, w.noa) // others go on
+			w.link(t, w.start(t, "phone", false).Code, w.noa) // others are not limited
 			time.Sleep(pin.WrongRefill)
 			w.link(t, p.Code, w.mia)
 		})
@@ -181,7 +181,7 @@ func TestPollersAreNeverRefused(t *testing.T) {
 			if time.Until(p.ExpiresAt).Truncate(pin.Pace) != pin.StrongTTL/2 {
 				continue
 			}
-			refused := false // somebody in the same house asks for anything
+			refused := false // another user of the same network requests anything
 			for i := range 20 * pin.PollBurst {
 				refused = refused || !errors.Is(poll(int64(i), fmt.Sprint("spy", i)), pin.ErrNotFound)
 			}
@@ -233,7 +233,7 @@ func TestPINsAreBounded(t *testing.T) {
 					made++
 				}
 				if made == 1000 {
-					t.Error("attack: an address made any number of PINs")
+					t.Error("attack: an address started any number of PINs")
 				}
 				w.start(t, "elsewhere", strong)
 			})
@@ -245,7 +245,7 @@ func TestPINsAreBounded(t *testing.T) {
 		}
 		_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "one more", Address: "one more"}, false, "")
 		tooMany(t, "attack: many addresses make PINs", err)
-		w.start(t, "strong", true) // the others go on
+		w.start(t, "strong", true) // the others are not limited
 		time.Sleep(pin.ShortTTL)
 		w.start(t, "one more", false)
 	})
@@ -274,7 +274,7 @@ func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 		}
 		made := flood()
 		if len(made) != pin.MaxShort {
-			t.Fatalf("it made %d PINs, want all %d", len(made), pin.MaxShort)
+			t.Fatalf("it started %d PINs, want all %d", len(made), pin.MaxShort)
 		}
 		polls := func(p pin.PIN) error {
 			_, _, err := w.Get(t.Context(), p.ID, "tv", "192.0.2.1")
@@ -287,7 +287,7 @@ func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 		for _, address := range []string{"192.0.2.1", "::ffff:192.0.2.2", "2001:db8:1::1", "192.0.2.1"} {
 			p, err := from(address)
 			if err != nil {
-				t.Fatalf("somebody at %s: %v", address, err)
+				t.Fatalf("another user at %s: %v", address, err)
 			}
 			honest = append(honest, p)
 		}
@@ -295,11 +295,11 @@ func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 			gone(t, fmt.Sprintf("the household's oldest but %d", i), polls(p))
 		}
 		if err := polls(made[len(honest)]); err != nil {
-			t.Errorf("one more of the household's went: %v", err)
+			t.Errorf("one more PIN of the household was evicted: %v", err)
 		}
 		time.Sleep(3 * time.Minute)
 		if n := len(flood()); n > 0 {
-			t.Errorf("attack: it made %d more", n)
+			t.Errorf("attack: it started %d more", n)
 		}
 		for _, p := range honest {
 			w.link(t, p.Code, w.mia)
@@ -365,7 +365,7 @@ func FuzzNormal(f *testing.F) {
 		code, ok := pin.Normal(typed)
 		if !ok {
 			if code != "" {
-				t.Errorf("Normal(%q) = %q, which is no code", typed, code)
+				t.Errorf("Normal(%q) = %q, which is not a code", typed, code)
 			}
 			return
 		}
@@ -379,9 +379,9 @@ func FuzzNormal(f *testing.F) {
 	})
 }
 
-// A network can start 30 PINs with short codes at once, and then one every 20 seconds.
-// For strong codes, the limits are ten times as high. It can try a hundred wrong codes
-// at once, whoever tries them, and then one every 18 seconds.
+// A network can start 30 PINs with short codes in a row, and then one every 20 seconds. For
+// strong codes, the limits are ten times as high. It can try a hundred wrong codes in a
+// row, from any account, and then one every 18 seconds.
 func TestLimitsOfANetwork(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		d := device.Device{ClientIdentifier: "tv", Address: "192.0.2.1"}

@@ -22,7 +22,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// fixture holds the services with two accounts, in a synctest bubble.
+// fixture has the services with two accounts, in a synctest bubble.
 type fixture struct {
 	*pin.Service
 	*coretest.Core
@@ -76,7 +76,7 @@ func (w *fixture) linked(t *testing.T, client string, by audit.Actor) plexauth.S
 	w.link(t, p.Code, by)
 	tok, err := w.poll(t, p.ID, client)
 	if err != nil || tok == "" {
-		t.Fatalf("polling a linked PIN gives %d letters, %v", len(tok), err)
+		t.Fatalf("polling a linked PIN returned %d letters, %v", len(tok), err)
 	}
 	return tok
 }
@@ -91,7 +91,7 @@ func (w *fixture) whose(t *testing.T, tok plexauth.Secret) int64 {
 	return p.AccountID
 }
 
-// gone fails the test unless the error reports that there is no such PIN.
+// gone fails the test unless the error reports that the PIN does not exist.
 func gone(t *testing.T, what string, err error) {
 	t.Helper()
 	if !errors.Is(err, pin.ErrNotFound) {
@@ -99,7 +99,7 @@ func gone(t *testing.T, what string, err error) {
 	}
 }
 
-// tooMany fails the test unless the error says how long to wait.
+// tooMany fails the test unless the error has the time to wait.
 func tooMany(t *testing.T, what string, err error) {
 	t.Helper()
 	if fault.KindOf(err) != fault.Limited || fault.WaitOf(err) <= 0 {
@@ -127,11 +127,11 @@ func TestPIN(t *testing.T) {
 					t.Errorf("it lives %v, want %v", got, kind.ttl)
 				}
 				if tok, err := w.poll(t, p.ID, "tv"); tok != "" || err != nil {
-					t.Errorf("before it is linked, polling gives %d letters, %v", len(tok), err)
+					t.Errorf("before it is linked, polling returned %d letters, %v", len(tok), err)
 				}
 				found, err := w.Find(t.Context(), w.mia, kind.typed(p.Code))
 				if err != nil || found.Device.Product != "Cinema" || found.Device.Address != "address of tv" {
-					t.Errorf("Find gives %+v, %v", found, err)
+					t.Errorf("Find returned %+v, %v", found, err)
 				}
 				w.link(t, kind.typed(p.Code), w.mia)
 				first, err := w.poll(t, p.ID, "tv")
@@ -142,11 +142,11 @@ func TestPIN(t *testing.T) {
 					t.Errorf("the token is not 20 letters and digits")
 				}
 				if again, _ := w.poll(t, p.ID, "tv"); again != first {
-					t.Error("another poll gives another token")
+					t.Error("a second poll returns a different token")
 				}
 				time.Sleep(kind.ttl - time.Millisecond)
 				if last, _ := w.poll(t, p.ID, "tv"); last != first {
-					t.Error("the last poll gives another token")
+					t.Error("the last poll returns a different token")
 				}
 				time.Sleep(time.Millisecond)
 				_, err = w.poll(t, p.ID, "tv")
@@ -294,8 +294,8 @@ func TestFlowsLeaveOtherTokensAlone(t *testing.T) {
 		if w.whose(t, tokens[0]) == 0 {
 			t.Fatal("the first token has ended")
 		}
-		// The eleventh ends the least recently used: not the first, which was
-		// used just now, although the store was not told yet.
+		// The eleventh token evicts the least recently used one. That is not the first one,
+		// whose last use is recent but not in the database yet.
 		eleventh := w.linked(t, "tv", w.mia)
 		if w.whose(t, tokens[1]) != 0 {
 			t.Error("a device holds eleven tokens")

@@ -95,8 +95,7 @@ func TestRoomForPINs(t *testing.T) {
 	}
 }
 
-// The device that is linked is the one that started the PIN, as it described
-// itself.
+// The linked device is the one that started the PIN, with its own description.
 func TestLinkAddsItsDevice(t *testing.T) {
 	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		want := device.Device{

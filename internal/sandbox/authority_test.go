@@ -51,8 +51,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// Attack: somebody takes the key of an authority that a program still trusts. It is
-// of no use for other names, nor for addresses.
+// Attack: an attacker has the key of an authority that a program still trusts. It is not
+// valid for other names or for addresses.
 func TestAuthorityIsConstrained(t *testing.T) {
 	a, err := newAuthority(testDomains, time.Now())
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel answers is what the user is told.
+// The error for the user says what the kernel answered.
 func TestLandlockVersion(t *testing.T) {
 	for _, x := range []struct {
 		version int
@@ -33,7 +33,7 @@ func TestLandlockVersion(t *testing.T) {
 	}
 }
 
-// The command may connect to where usher listens, and to what was opened.
+// The command may connect to usher's ports and to the opened ones.
 func TestConnectable(t *testing.T) {
 	for _, x := range []struct {
 		cfg  Config

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What leads to another run is left out, and all else stays.
+// Settings that lead to another run are left out, and all others stay.
 func TestWithoutOthers(t *testing.T) {
 	list := string(os.PathListSeparator)
 	mine := environ{

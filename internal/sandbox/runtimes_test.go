@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A key store of Java's has the certificates of a file in their order, and the sum at
-// its end is that of the password "changeit".
+// A Java key store has the certificates of a file in order. The checksum at its end is that
+// of the password "changeit".
 func TestJavaStore(t *testing.T) {
 	a, err := newAuthority(testDomains, time.Now())
 	if err != nil {
@@ -32,11 +32,11 @@ func TestJavaStore(t *testing.T) {
 	content := store[:len(store)-sha1.Size]
 	want := sha1.Sum(append([]byte("\x00c\x00h\x00a\x00n\x00g\x00e\x00i\x00tMighty Aphrodite"), content...))
 	if !bytes.Equal(store[len(content):], want[:]) {
-		t.Error("the sum at the end is another one")
+		t.Error("the checksum at the end is wrong")
 	}
 }
 
-// What the variables of runtimes say already stays.
+// Existing values in the variables of runtimes stay.
 func TestRuntimesKeepTheirVariables(t *testing.T) {
 	a, err := newAuthority(testDomains, time.Now())
 	if err != nil {
@@ -77,7 +77,7 @@ func TestRuntimesKeepTheirVariables(t *testing.T) {
 			t.Errorf("JAVA_TOOL_OPTIONS is %q, without %q", java, want)
 		}
 	}
-	// The quote in the folder's name ends no text of the hooks.
+	// A quote in the folder's name does not close a string in the hooks.
 	for _, name := range []string{"php/prepend.php", "ruby/usher_exec.rb"} {
 		text, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
 		if err != nil || !strings.Contains(string(text), `it\'s a folder`) || strings.Contains(string(text), "'{}'") {
@@ -86,7 +86,7 @@ func TestRuntimesKeepTheirVariables(t *testing.T) {
 	}
 }
 
-// What wget was told stays, wherever it is written, with the certificates after it.
+// wget's own settings stay, wherever they are. The certificates come after them.
 func TestWgetKeepsItsSettings(t *testing.T) {
 	home, other := t.TempDir(), filepath.Join(t.TempDir(), "mine")
 	for path, text := range map[string]string{filepath.Join(home, ".wgetrc"): "tries = 7", other: "tries = 8\n"} {

@@ -102,7 +102,7 @@ func TestRead(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if now := got.Clock().Now(); !now.Equal(want.Time) {
-		t.Errorf("the clock says %v", now)
+		t.Errorf("the clock shows %v", now)
 	}
 	if _, err := got.Play(t.Context(), audit.Actor{}, open(t)); err != nil {
 		t.Error(err)
@@ -140,7 +140,7 @@ func TestDocument(t *testing.T) {
 	}
 	for key := range schema.Properties {
 		if !strings.Contains(string(document), "`"+key+"`") {
-			t.Errorf("docs/testing.md does not say what %s is", key)
+			t.Errorf("docs/testing.md does not explain %s", key)
 		}
 	}
 }
@@ -343,7 +343,7 @@ var compiled = sync.OnceValue(func() *jsonschema.Schema {
 	return compiler.MustCompile("scene.json")
 })
 
-// The schema takes what is read, and nothing that is refused as unknown.
+// The schema accepts what is read, and rejects unknown keys.
 func TestSchemaOfScenes(t *testing.T) {
 	programs, err := os.ReadFile("../../test/clients/programs/scene.yaml")
 	if err != nil {
@@ -361,12 +361,12 @@ func TestSchemaOfScenes(t *testing.T) {
 		"shares: [{server: a}]", "invitations: [{to: a}]", "devices: [{id: a}]", "shares: [{server: a, with: b, sections: c}]",
 	} {
 		if validate(t, bad) == nil {
-			t.Errorf("the schema takes %s", bad)
+			t.Errorf("the schema accepts %s", bad)
 		}
 	}
 }
 
-// What is written in another way in YAML is read alike.
+// Different notations in YAML are read in the same way.
 func TestWaysToWrite(t *testing.T) {
 	const mia = "accounts:\n- {username: mia, password: mia's password}\n"
 	want, err := scene.Read([]byte(mia))
@@ -405,8 +405,7 @@ func TestWaysToWrite(t *testing.T) {
 	}
 }
 
-// The schema takes what is read, and refuses what is refused: each kind of value in each
-// place.
+// The schema and the reader accept and reject the same: each kind of value in each place.
 func TestSchemaAgrees(t *testing.T) {
 	places := []string{
 		"accounts: %s", "accounts: [%s]", "servers: %s", "providers: [%s]", "friends: %s", "friends: [%s]", "friends: [[a, %s]]",
@@ -428,7 +427,7 @@ func TestSchemaAgrees(t *testing.T) {
 			text := fmt.Sprintf(place, value)
 			_, read := scene.Read([]byte(text))
 			valid := validate(t, text)
-			// What lacks something, or is too little, is refused when the scene is played.
+			// A missing or too small value is rejected when the scene is played.
 			if late := strings.Contains(fmt.Sprint(valid), "missing propert") || strings.Contains(fmt.Sprint(valid), "min"); late {
 				continue
 			}

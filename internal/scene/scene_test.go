@@ -87,7 +87,7 @@ func TestVariables(t *testing.T) {
 	}
 	for _, other := range []string{"USHER_ACCOUNT_URL", "USHER_SERVER_ID", "USHER_ADMIN_PASSWORD"} {
 		if scene.IsVariable(other) {
-			t.Errorf("IsVariable takes %s for one of a scene", other)
+			t.Errorf("IsVariable treats %s as one of a scene", other)
 		}
 	}
 }

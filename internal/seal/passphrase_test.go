@@ -81,7 +81,7 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
-// A file that was not read to its end, or a copy that cannot be read back, is not
+// If a file was not read completely, or the copy cannot be read back, the file is not
 // encrypted.
 func TestEncryptFileChecks(t *testing.T) {
 	dir := t.TempDir()

@@ -23,7 +23,7 @@ func TestSealAndOpen(t *testing.T) {
 		t.Error("the sealed bytes hold the secret")
 	}
 	if plain, err := key.Open("seed of mia", sealed); err != nil || string(plain) != "secret" {
-		t.Errorf("Open gives %q, %v", plain, err)
+		t.Errorf("Open returned %q, %v", plain, err)
 	}
 	changed := bytes.Clone(sealed)
 	changed[len(changed)-1] ^= 1
@@ -34,7 +34,7 @@ func TestSealAndOpen(t *testing.T) {
 		"another key":              func() ([]byte, error) { return seal.NewKey([32]byte{2}).Open("seed of mia", sealed) },
 	} {
 		if plain, err := open(); !errors.Is(err, seal.ErrOpen) || plain != nil {
-			t.Errorf("%s: Open gives %q, %v, want ErrOpen", name, plain, err)
+			t.Errorf("%s: Open returned %q, %v, want ErrOpen", name, plain, err)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func TestFingerprint(t *testing.T) {
 func TestLoadMakesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "usher.key")
 	if _, err := seal.Load(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Load without a file gives %v, want fs.ErrNotExist", err)
+		t.Errorf("Load without a file returned %v, want fs.ErrNotExist", err)
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("Load made a key file")

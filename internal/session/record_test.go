@@ -34,8 +34,8 @@ func (w fixture) events(t *testing.T) []audit.Entry {
 	return list
 }
 
-// The audit log has the beginning and the end of every session, and a sign-in
-// that lacks its second factor.
+// The audit log has the start and the end of every session, and sign-ins without their
+// second factor.
 func TestRecorded(t *testing.T) {
 	w := newFixture(t)
 	var half, whole session.Session
@@ -144,7 +144,7 @@ func TestHalfASessionIsFound(t *testing.T) {
 	cookie, half := w.start(t, false)
 	s, err := w.Sessions.Find(t.Context(), cookie, home)
 	if err != nil || s.Complete || s.ID != half.ID {
-		t.Fatalf("the cookie gives %+v, %v; want the half session %d", s, err, half.ID)
+		t.Fatalf("the cookie returned %+v, %v; want the half session %d", s, err, half.ID)
 	}
 	if err := w.Accounts.SetPassword(t.Context(), w.by(), w.mia.ID, "another password"); err != nil {
 		t.Fatal(err)

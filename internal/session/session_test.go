@@ -94,10 +94,10 @@ func TestHalfSignedInSession(t *testing.T) {
 		}
 		w.wantNone(t, first, "the first cookie after the second factor")
 		if s, err := w.Sessions.Find(t.Context(), second, home); err != nil || !s.Complete {
-			t.Errorf("the second cookie gives %+v, %v", s, err)
+			t.Errorf("the second cookie returned %+v, %v", s, err)
 		}
 		if _, err := w.Sessions.Complete(t.Context(), w.by(), half, w.proof()); !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("completing twice gives %v, want ErrNotFound", err)
+			t.Errorf("completing twice returned %v, want ErrNotFound", err)
 		}
 	})
 }
@@ -109,7 +109,7 @@ func TestAnotherAccountsFactor(t *testing.T) {
 	_, half := w.start(t, false)
 	_, err := w.Sessions.Complete(t.Context(), w.by(), half, w.Prove(noa).Proof)
 	if !errors.Is(err, session.ErrNotFound) {
-		t.Errorf("noa's proof for mia's session gives %v, want ErrNotFound", err)
+		t.Errorf("noa's proof for mia's session returned %v, want ErrNotFound", err)
 	}
 }
 
@@ -148,10 +148,10 @@ func TestEndAnothersSession(t *testing.T) {
 	w := newFixture(t)
 	cookie, s := w.start(t, true)
 	if err := w.Sessions.Revoke(t.Context(), w.by(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNotFound) {
-		t.Errorf("ending it gives %v, want ErrNotFound", err)
+		t.Errorf("ending it returned %v, want ErrNotFound", err)
 	}
 	if _, err := w.Sessions.Find(t.Context(), cookie, home); err != nil {
-		t.Errorf("the session gives %v afterwards", err)
+		t.Errorf("the session returned %v afterwards", err)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestStaleProof(t *testing.T) {
 	}
 	_, _, err := w.Sessions.Start(t.Context(), w.by(), proof, true, "Firefox")
 	if !errors.Is(err, account.ErrCredentials) {
-		t.Errorf("starting gives %v, want ErrCredentials", err)
+		t.Errorf("starting returned %v, want ErrCredentials", err)
 	}
 }
 
@@ -220,10 +220,10 @@ func TestCompletedOnce(t *testing.T) {
 		if err == nil {
 			won++
 			if s, err := w.Sessions.Find(t.Context(), cookies[i], home); err != nil || !s.Complete {
-				t.Errorf("the cookie gives %+v, %v", s, err)
+				t.Errorf("the cookie returned %+v, %v", s, err)
 			}
 		} else if !errors.Is(err, session.ErrNotFound) || cookies[i] != "" {
-			t.Errorf("completing too late gives %d letters, %v, want ErrNotFound", len(cookies[i]), err)
+			t.Errorf("completing too late returned %d letters, %v, want ErrNotFound", len(cookies[i]), err)
 		}
 	}
 	if won != 1 {

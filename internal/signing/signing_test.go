@@ -16,8 +16,8 @@ type claims struct {
 	Text string `json:"text"`
 }
 
-// With another key file, the keys of before cannot sign any more. What they
-// signed is good, and a new key signs at once.
+// With another key file, earlier keys cannot sign any more. Their signatures stay valid,
+// and a new key signs immediately.
 func TestAnotherKeyFile(t *testing.T) {
 	dir := t.TempDir()
 	before := coretest.New(t, core.Config{Dir: dir})
@@ -42,7 +42,7 @@ func TestAnotherKeyFile(t *testing.T) {
 	}
 }
 
-// Processes whose clocks are five seconds apart have one key, and replace it together.
+// Processes whose clocks differ by five seconds share one key, and replace it together.
 func TestOneKeyWithOtherClocks(t *testing.T) {
 	for _, off := range []time.Duration{-5 * time.Second, 5 * time.Second} {
 		dir := t.TempDir()
@@ -66,7 +66,7 @@ func TestOneKeyWithOtherClocks(t *testing.T) {
 		}
 		first := signed(one)
 		if got := signed(two); got != first {
-			t.Errorf("with a clock that is %v off, a server makes a key of its own", off)
+			t.Errorf("with a clock that is %v off, a server creates its own key", off)
 		}
 		// A stolen key does not sign anywhere after it was replaced.
 		one.Clock.Advance(time.Second)
@@ -80,7 +80,7 @@ func TestOneKeyWithOtherClocks(t *testing.T) {
 		within := time.Now().Add(10 * time.Second)
 		for signed(two) == first {
 			if time.Now().After(within) {
-				t.Fatalf("with a clock that is %v off, a server signs with a key that was replaced at once", off)
+				t.Fatalf("with a clock that is %v off, a server signs with a key that was replaced immediately", off)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -153,8 +153,8 @@ func TestOneKeyForAllProcesses(t *testing.T) {
 	}
 }
 
-// A key that is replaced at once signs nothing more, and what it signed stays good
-// until it expires. Otherwise the successor is published a day before it signs, once.
+// A key that is replaced immediately signs nothing more, and its signatures stay valid
+// until they expire. Otherwise, the successor is published a day before it signs, once.
 func TestReplace(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	old, err := c.Signing.Sign(t.Context(), claims{"old"})
@@ -195,7 +195,7 @@ func TestReplace(t *testing.T) {
 		t.Errorf("the signers are %s, %s, %s, of %d keys", first, second, third, n)
 	}
 	if err := c.Signing.Verify(t.Context(), old, new(claims)); err != nil {
-		t.Errorf("what the first key signed: %v", err)
+		t.Errorf("a signature of the first key: %v", err)
 	}
 	for range signing.MaxKeys {
 		err = replace(true)

@@ -8,8 +8,8 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 )
 
-// This server's version of the platform is that of the kernel, without what would
-// tell which fixes it has.
+// This server's platform version is that of the kernel, without the part that reveals which
+// fixes it has.
 func TestOwnPlatformVersion(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	if got := c.Sources.Self().PlatformVersion; !regexp.MustCompile(`^\d+\.\d+$`).MatchString(got) {

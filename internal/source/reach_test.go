@@ -99,7 +99,7 @@ func TestDemotedAdminLosesTokens(t *testing.T) {
 	}
 	by := audit.Actor{AccountID: eve.ID}
 	var last source.Source
-	for i := range paging.DefaultLimit + 1 { // more than are read at once
+	for i := range paging.DefaultLimit + 1 { // more than are read in one query
 		last = c.AddSource(server(fmt.Sprint("s", i), fmt.Sprint("S", i)))
 	}
 	shared := c.AddSource(server("shared", "Shared"))
@@ -147,7 +147,7 @@ func TestResolve(t *testing.T) {
 		{text: ""},
 		{text: "nothing"},
 		{text: "aa11 and more"},
-		{text: "den", want: "den"}, // an identifier goes before a name
+		{text: "den", want: "den"}, // an identifier has priority over a name
 		{text: "DEN", want: "aa11"},
 		{text: "cave", want: "den"},
 		{text: "aa1", want: "aa11"},

@@ -65,7 +65,7 @@ func TestLimitsOfASource(t *testing.T) {
 		Connections: []source.Connection{{URI: "http://den:1"}},
 	})
 	if err != nil || added.Product != longest || added.Identifier != longest {
-		t.Errorf("adding it gives %+v, %v", added, err)
+		t.Errorf("adding it returned %+v, %v", added, err)
 	}
 	for uri, want := range map[string]int{"http://den:1": 1, "http://den:65535": 65535} {
 		if got, err := source.ParseConnection(uri, false, false); err != nil || got.Port != want {

@@ -75,7 +75,7 @@ func TestSections(t *testing.T) {
 	}
 	again, err := add(den, source.Section{Title: "Movies"})
 	if err != nil || again.Number != 1 || again.ID <= list[3].ID {
-		t.Errorf("a section that comes back is %+v, %v: its ID must be new", again, err)
+		t.Errorf("a section that is added again is %+v, %v: its ID must be new", again, err)
 	}
 }
 

@@ -58,7 +58,8 @@ func (e *estate) write(f func(ctx context.Context, tx *db.Tx) error) error {
 	return e.DB.Write(e.Context(), f)
 }
 
-// share shares sections of a server with an account, or all of it if there are none.
+// share shares the given sections of a server with an account, or all of it if there are
+// none.
 func (e *estate) share(src source.Source, with account.Account, sections ...source.Section) source.Share {
 	e.Helper()
 	var made source.Share
@@ -227,7 +228,7 @@ func TestShareSections(t *testing.T) {
 	}))
 }
 
-// Only the owner of the server and the account that it is shared with can end a share.
+// Only the owner of the server and the account that it is shared with can remove a share.
 func TestEndShare(t *testing.T) {
 	e := newEstate(t)
 	for _, row := range []struct {
@@ -240,13 +241,13 @@ func TestEndShare(t *testing.T) {
 	} {
 		h := e.share(e.den, e.guest)
 		if err := e.Sources.EndShare(t.Context(), operator, row.as.ID, h.Number); !errors.Is(err, row.want) {
-			t.Errorf("%s ends it: %v, want %v", row.what, err, row.want)
+			t.Errorf("%s removes it: %v, want %v", row.what, err, row.want)
 		}
 		if row.want != nil {
 			e.must(e.Sources.Unshare(t.Context(), operator, e.den, e.guest.ID))
 		}
 		if err := e.Sources.EndShare(t.Context(), operator, row.as.ID, h.Number); !errors.Is(err, source.ErrNotShared) {
-			t.Errorf("%s ends a share that is gone: %v, want ErrNotShared", row.what, err)
+			t.Errorf("%s removes a share that does not exist: %v, want ErrNotShared", row.what, err)
 		}
 	}
 }
@@ -354,7 +355,7 @@ func TestResolveAnyCase(t *testing.T) {
 	}
 }
 
-// The longest name of a section, its highest number, and what happens to it.
+// The maximum length of a section's name, and its highest number.
 func TestSectionLimits(t *testing.T) {
 	e := newEstate(t)
 	longest := strings.Repeat("é", 100)

@@ -104,8 +104,8 @@ func TestLooksLocal(t *testing.T) {
 // operator is the actor of the changes.
 var operator = audit.Actor{Name: "test"}
 
-// opened returns the services on the database in a folder, as a process that
-// is self or, without self, as a command beside it.
+// opened returns the services with the database in a folder, like the server self or,
+// without self, like a command that runs next to it.
 func opened(t *testing.T, dir string, self *source.Self) (*core.Core, error) {
 	t.Helper()
 	c, err := core.Open(t.Context(), core.Config{Dir: dir, Key: seal.NewKey([32]byte{1}), HashCost: coretest.Cheap, Self: self})
@@ -159,19 +159,19 @@ func TestSelf(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	if list[0].Name != "den" || len(list[0].Connections) != 1 || list[0].Connections[0].URI != "http://127.0.0.1:2" {
-		t.Errorf("a stranger is told %+v", list[0])
+		t.Errorf("another account gets %+v", list[0])
 	}
 	found, err := second.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: list[0].Identifier})
 	if err != nil || found.Connections[0].URI != "http://127.0.0.1:2" {
-		t.Errorf("Find gives %+v, %v", found, err)
+		t.Errorf("Find returned %+v, %v", found, err)
 	}
 	if _, err := opened(t, dir, &source.Self{MachineIdentifier: "a b"}); err == nil {
-		t.Error("an identifier that cannot stand in a source string was accepted")
+		t.Error("an identifier that is invalid in a source string was accepted")
 	}
 }
 
-// Neither this server nor a command beside it, which does not know what is running, can
-// remove the entry of this server. The server can remove the entry of an earlier
+// Neither this server, nor a command that runs next to it and does not know which server
+// runs, can remove the entry of this server. The server can remove the entry of an earlier
 // identifier.
 func TestSelfStays(t *testing.T) {
 	dir := t.TempDir()
@@ -193,7 +193,7 @@ func TestSelfStays(t *testing.T) {
 		if id == "now" {
 			before := source.Ref{Kind: source.Server, Identifier: "before"}
 			if err := server.Sources.Remove(t.Context(), operator, before); err != nil {
-				t.Errorf("what the server was before cannot be removed: %v", err)
+				t.Errorf("the server's earlier entry cannot be removed: %v", err)
 			}
 		}
 	}
@@ -222,19 +222,19 @@ func TestAddRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := svc.Add(t.Context(), operator, good); !errors.Is(err, source.ErrExists) {
-		t.Errorf("adding it again gives %v, want ErrExists", err)
+		t.Errorf("adding it again returned %v, want ErrExists", err)
 	}
 	ref := source.Ref{Kind: "server", Identifier: "den"}
 	if err := svc.Remove(t.Context(), operator, ref); err != nil {
 		t.Fatal(err)
 	}
 	if err := svc.Remove(t.Context(), operator, ref); !errors.Is(err, source.ErrNotFound) {
-		t.Errorf("removing it again gives %v, want ErrNotFound", err)
+		t.Errorf("removing it again returned %v, want ErrNotFound", err)
 	}
 }
 
-// A source string that is accepted is written as it was read, and its parts
-// are safe in a header and in a path.
+// An accepted source string is written like it was read, and its parts are safe in a header
+// and in a path.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"server://m1", "provider://a/b", "server://", "x://y", "server://a b"} {
 		f.Add(seed)
@@ -344,7 +344,7 @@ func TestTexts(t *testing.T) {
 	for identifier, want := range map[string][5]string{
 		"bare": {source.Unknown, source.Unknown, source.Unknown, source.Unknown, source.Unknown},
 		"full": {"P", "1", "Linux", "12", "NAS"},
-		// A text that nobody sees says nothing either.
+		// An invisible text counts as missing.
 		"unseen": {source.Unknown, source.Unknown, source.Unknown, source.Unknown, "NAS"},
 		"self":   texts(c.Sources.Self()),
 	} {
@@ -360,7 +360,7 @@ func TestTexts(t *testing.T) {
 	}
 	list, err := paging.Rows(c.Sources.List(t.Context(), source.Server, paging.Request{}))
 	if err != nil || texts(list[0]) != [5]string{} {
-		t.Errorf("the list has %+v (%v), want what was given", list, err)
+		t.Errorf("the list has %+v (%v), want the given values", list, err)
 	}
 	for field, src := range map[string]source.Source{
 		"product": {Product: "a\nb"}, "version": {ProductVersion: "\xff"}, "device": {Device: strings.Repeat("x", 256)},
@@ -368,7 +368,7 @@ func TestTexts(t *testing.T) {
 	} {
 		src.Kind, src.Identifier, src.Name, src.Connections = source.Server, "odd", "Odd", connections
 		if _, err := c.Sources.Add(t.Context(), operator, src); fault.FieldOf(err) != field {
-			t.Errorf("a bad %s gives %v", field, err)
+			t.Errorf("a bad %s returned %v", field, err)
 		}
 	}
 }

@@ -36,7 +36,7 @@ devices:
   - {account: mia, id: phone-1, product: Remote}
 `
 
-// Responses to programs contain what is in the scene.
+// Responses to programs contain the objects of the scene.
 func TestSceneIsAnswered(t *testing.T) {
 	s, err := scene.Read([]byte(village))
 	if err != nil {
@@ -46,7 +46,7 @@ func TestSceneIsAnswered(t *testing.T) {
 	kid, _ := w.Cast().Person("Kid")
 	zoe, _ := w.Cast().Person("zoe")
 	const mia, noa, tv = "aTokenOfMia000000001", "aTokenOfNoa000000001", "aTokenOfMiasTV000001"
-	for range 2 { // also after a reset
+	for range 2 { // again after a reset
 		for _, row := range []struct {
 			as, method, path string
 			status           int

@@ -78,7 +78,7 @@ func TestSeed(t *testing.T) {
 		t.Errorf("another run is\n%s\nand the first is\n%s", got, want)
 	}
 	if first.played() == want {
-		t.Error("what comes next is the same once more")
+		t.Error("the next values are the same again")
 	}
 	if err := first.Reset(t.Context()); err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestSeed(t *testing.T) {
 	s.Seed = "8"
 	other := open(t, s)
 	if other.played() == want {
-		t.Error("another seed gives the same")
+		t.Error("another seed has the same values")
 	}
 	// Accounts that are added later have other ids than those of the scene.
 	for range 3 {
@@ -102,7 +102,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// Without a seed, nothing repeats, and a reset ends transient tokens too.
+// Without a seed, nothing repeats. A reset also invalidates transient tokens.
 func TestWithoutSeed(t *testing.T) {
 	w := open(t, scene.Default())
 	before := w.played()

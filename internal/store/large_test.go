@@ -57,7 +57,7 @@ type query struct {
 	args []any
 }
 
-// spy is a Querier that remembers what it was asked.
+// spy is a Querier that stores its queries.
 type spy struct {
 	*db.DB
 	mu    sync.Mutex
@@ -90,11 +90,11 @@ func listOf[T any](read func(context.Context, db.Querier, paging.Request) (pagin
 	}
 }
 
-// sharesOfOne is what the listings of a server begin with that is shared with everybody. A
+// sharesOfOne is the prefix of the listings of a server that is shared with all accounts. A
 // search counts its shares up to a thousand.
 const sharesOfOne = "shares of a server, "
 
-// What pages list of a whole database, in each order, and what they search it for.
+// The listings of pages in a whole database, in each order, and their searches.
 func largeListings() map[string]listed {
 	all := map[string]listed{
 		"accounts":             listOf(store.Accounts{}.List),

@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// places gives tests databases on PostgreSQL. One that a test has passed with is the next
-// test's, without the rows of the first, and with the same connections: to open them took
+// places provides databases on PostgreSQL to tests. If a test passes, the next test gets
+// its database, without the rows and with the same connections: opening connections took
 // half of the processor time of the tests.
 type places struct {
 	model string // the URL of the database that the others are like
@@ -24,11 +24,11 @@ type place struct {
 	open *db.DB
 }
 
-// kept are the tables that keep their rows: the versions of the schema, and the feed, whose
-// numbers never begin again for a process that follows it.
+// kept matches the tables that keep their rows: the versions of the schema, and the feed,
+// whose numbers never restart for a process that follows it.
 const kept = "^(schema_.*|change)$"
 
-// next returns how a test opens a database that is its own until its end.
+// next returns how to open the database of a test, which is its own until it ends.
 func (p *places) next(t *testing.T) func() *db.DB {
 	t.Helper()
 	one := p.take(t)
@@ -87,7 +87,7 @@ func (o *place) close(t *testing.T) {
 	o.open = nil
 }
 
-// close closes what tests have left open.
+// close closes connections that tests have left open.
 func (p *places) close(t *testing.T) {
 	t.Helper()
 	for _, one := range p.free {

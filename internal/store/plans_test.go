@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// statements collects what the suite runs.
+// statements collects the statements that the suite runs.
 type statements struct {
 	mu    sync.Mutex
 	texts map[string]bool
@@ -100,9 +100,9 @@ func checkPlans(t *testing.T, texts map[string]bool) {
 // bound is a comparison of a column with a parameter.
 var bound = regexp.MustCompile(`([\w.]+|LOWER\([\w.]+\)) ([<>])=? \$\d`)
 
-// No SELECT bounds a column twice on one side. The database searches by one of
-// the two and compares every row beyond it with the other: which one, depends on
-// its statistics, and the plan does not say.
+// No SELECT has two bounds on the same side of a column. The database searches by one of
+// them, and compares every row beyond it with the other. Which one depends on its
+// statistics, and is not in the plan.
 func checkBounds(t *testing.T, text string) {
 	for query := range strings.SplitSeq(text, "SELECT") {
 		seen := map[string]bool{}

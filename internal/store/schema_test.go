@@ -123,11 +123,12 @@ func TestMigrationsAgree(t *testing.T) {
 	}
 }
 
-// rollingSince is the first version whose step says what it does to the release before.
+// rollingSince is the first version whose migration declares its effect on the previous
+// release.
 const rollingSince = 16
 
-// Each step says in its first line whether the release before works on the schema after
-// it, in both dialects.
+// Each migration declares in its first line whether the previous release works on its
+// result, in both dialects.
 func TestMigrationsSayWhetherTheyExpand(t *testing.T) {
 	expands := map[string][]string{}
 	for _, engine := range []string{"sqlite", "postgres"} {
@@ -170,7 +171,7 @@ func firstSteps(t *testing.T, engine string, version int) fstest.MapFS {
 	return steps
 }
 
-// feedSince is the first version whose schema db can open: it has the feed.
+// feedSince is the first version whose schema db can open, because it has the feed.
 const feedSince = 3
 
 // A database of every earlier schema is migrated, with its rows.
@@ -189,8 +190,9 @@ func TestMigrateFromEveryVersion(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
-	// On PostgreSQL, each of these takes a third of a second. Rows of the oldest schema go
-	// through all steps in one transaction, and those of every schema through one at a time.
+	// On PostgreSQL, each migration takes a third of a second. Rows of the oldest schema go
+	// through all migrations in one transaction, and those of every schema through one at a
+	// time.
 	t.Run("postgres, in one transaction", func(t *testing.T) {
 		cfg := db.Config{URL: plexauth.Secret(pgtest.Database(t))}
 		addOld(t, cfg, "postgres", feedSince)

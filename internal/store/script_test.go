@@ -17,8 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write migrations/sqlite.sql from the migrations")
 
-// schemaOf returns what a new database of these steps has: the text of each table,
-// index and trigger, in the order in which they were made, and what else is in it.
+// schemaOf returns the content of a new database with these migrations: the text of each
+// table, index and trigger, in the order of creation, and the other objects.
 func schemaOf(t *testing.T, migrations fs.FS) (texts, rest []string) {
 	t.Helper()
 	d, err := db.Open(t.Context(), db.Config{Migrations: migrations})
@@ -37,8 +37,8 @@ func schemaOf(t *testing.T, migrations fs.FS) (texts, rest []string) {
 	return texts, rest
 }
 
-// A new database is made by one script, which makes what the migrations make one after
-// the other, and no rows. The script may lack the newest migrations, which then follow.
+// One script creates a new database. It creates the same as all migrations, and no rows.
+// The script may lack the newest migrations, which then run after it.
 func TestScriptIsTheMigrations(t *testing.T) {
 	entries, err := fs.ReadDir(store.Migrations(), "sqlite")
 	if err != nil {
@@ -63,7 +63,7 @@ func TestScriptIsTheMigrations(t *testing.T) {
 		t.Errorf("the schema (-migrations +script; -update writes it):\n%s", diff)
 	}
 	if diff := cmp.Diff(rest, gotRest); diff != "" {
-		t.Errorf("what else is in the database (-migrations +script):\n%s", diff)
+		t.Errorf("the other objects in the database (-migrations +script):\n%s", diff)
 	}
 	for _, line := range rest {
 		if strings.HasSuffix(line, " rows") && !strings.HasSuffix(line, " has 0 rows") && !strings.HasPrefix(line, "schema_") {

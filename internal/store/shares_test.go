@@ -11,8 +11,8 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// The shares of a server that many names are searched for are found in parts, each once and
-// in order, in both directions, also if no name of a part has a share.
+// A search of many names in the shares of a server is done in parts. It finds each share
+// once and in order, in both directions, even if no name in a part has a share.
 func TestSharesAreSearchedInParts(t *testing.T) {
 	d := opener(t, db.Config{})()
 	for _, text := range []string{

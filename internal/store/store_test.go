@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// opener returns what opens one database, again and again, until the test ends.
+// opener returns a function that opens one database repeatedly, until the test ends.
 func opener(t *testing.T, cfg db.Config) func() *db.DB {
 	return func() *db.DB {
 		cfg.Migrations = store.Migrations()

@@ -21,7 +21,7 @@ func (c *cache) cached(h Hash) bool {
 	return ok
 }
 
-// A use is noted once a minute.
+// A use is recorded once a minute.
 func TestTouch(t *testing.T) {
 	t.Parallel()
 	c, h := newCache(0), inShard(1)
@@ -61,8 +61,8 @@ func TestCacheSize(t *testing.T) {
 	}
 }
 
-// Attack: a token is revoked while its grant is being read. What was read before
-// the revocation must not be cached after it.
+// Attack: a token is revoked while its grant is being read. A value from before the
+// revocation must not be cached after it.
 func TestReadBeforeARevocation(t *testing.T) {
 	t.Parallel()
 	h, other := inShard(1), inShard(2)
@@ -77,12 +77,12 @@ func TestReadBeforeARevocation(t *testing.T) {
 		forget(c)
 		c.put(h, entry{accountID: 7}, generation)
 		if c.cached(h) {
-			t.Errorf("%s: what was read before the change is cached after it", name)
+			t.Errorf("%s: a value from before the change is cached after it", name)
 		}
 		_, _, _, generation = c.get(h, 0)
 		c.put(h, entry{accountID: 7}, generation)
 		if !c.cached(h) {
-			t.Errorf("%s: what was read after the change is not cached", name)
+			t.Errorf("%s: a value from after the change is not cached", name)
 		}
 	}
 
@@ -108,7 +108,7 @@ func TestUsesAreBounded(t *testing.T) {
 		u.add(Use{TokenID: n})
 	}
 	if len(u.many) != 1 {
-		t.Error("nobody is told that many uses wait")
+		t.Error("there is no signal that many uses are pending")
 	}
 	taken := u.take()
 	if got := len(taken); got != maxUnrecorded || len(u.take()) != 0 {
@@ -127,7 +127,7 @@ func TestUsesAreBounded(t *testing.T) {
 	}
 }
 
-// A use is known in memory to the minute, and is to be written after a longer time.
+// A use is known in memory to the minute, and is written at longer intervals.
 func TestUsesToBeWritten(t *testing.T) {
 	t.Parallel()
 	c, h := newCache(0), inShard(1)
@@ -141,7 +141,7 @@ func TestUsesToBeWritten(t *testing.T) {
 		{1720, 1720, false}, {2259, 2259, false}, {2319, 2319, true},
 	} {
 		if due := c.touch(h, test.now*1000); due != test.due {
-			t.Errorf("a use at %d is to be written: %v, want %v", test.now, due, test.due)
+			t.Errorf("a use at %d must be written: %v, want %v", test.now, due, test.due)
 		}
 		if at, ok := c.lastUse(h); !ok || at.Unix() != test.known {
 			t.Errorf("after a use at %d, the last one known is at %d, want %d", test.now, at.Unix(), test.known)
@@ -158,7 +158,7 @@ func TestUsesToBeWritten(t *testing.T) {
 	}
 }
 
-// What is read while another token is revoked is cached all the same.
+// A value that is read while another token is revoked is cached nevertheless.
 func TestReadDuringARevocation(t *testing.T) {
 	t.Parallel()
 	h, other := inShard(1), inShard(2)
@@ -167,6 +167,6 @@ func TestReadDuringARevocation(t *testing.T) {
 	_, _, _, generation := c.get(h, 0)
 	c.forget([]db.Change{{Topic: Topic, Key: other.Key()}}, false)
 	if c.put(h, entry{accountID: 7}, generation); !c.cached(h) {
-		t.Error("what was read while another token was revoked is not cached")
+		t.Error("a value that was read while another token was revoked is not cached")
 	}
 }

@@ -16,7 +16,7 @@ func (s *Service) AddUses(n int) {
 	}
 }
 
-// Enough is how many uses are written at once.
+// Enough is how many uses are written together.
 const Enough = enough
 
 // The times between two uses of a token that are written.

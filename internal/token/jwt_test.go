@@ -19,7 +19,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// key gives the device of a principal a key, which is the child of p's token.
+// key adds a key to a principal's device, as a child of p's token.
 func (w *fixture) key(t *testing.T, p token.Principal) (id int64, h token.Hash, err error) {
 	t.Helper()
 	err = w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
@@ -100,7 +100,7 @@ func TestJWT(t *testing.T) {
 		w.verify(t, jwt)
 		w.Clock.Set(end)
 		if _, err := w.Verify(t.Context(), jwt); !errors.Is(err, token.ErrExpired) {
-			t.Errorf("%s: at its end: %v, want ErrExpired", test.name, err)
+			t.Errorf("%s: at its expiry: %v, want ErrExpired", test.name, err)
 		}
 		w.Clock.Set(end.Add(-time.Second))
 		if err := w.Revoke(t.Context(), w.by(), p.TokenID); err != nil {
@@ -229,8 +229,8 @@ func TestKeyOfASignIn(t *testing.T) {
 	refused(t, w.Service, "a JWT of a key that is revoked", jwt)
 }
 
-// Attack: the key of a device names a token that it does not end with as the one that
-// it replaces, and lives on when its parent is revoked.
+// Attack: a device's key replaces a token that it is not revoked with, and stays valid when
+// its parent is revoked.
 func TestKeyReplacesNoOtherToken(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	tv := w.signIn(t, "tv")
@@ -245,7 +245,7 @@ func TestKeyReplacesNoOtherToken(t *testing.T) {
 		if n := w.succeed(t, id, tvs.DeviceID, replaced); n != 0 {
 			t.Errorf("replacing %d ended %d tokens, want none", replaced, n)
 		}
-		w.verify(t, tv) // the key still ends with it
+		w.verify(t, tv) // the key is still revoked with it
 		w.verify(t, jwt)
 	}
 	if err := w.Revoke(t.Context(), w.by(), tvs.TokenID); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// deviceOf is the device that holds a token.
+// deviceOf is the device of a token.
 func (w *fixture) deviceOf(t *testing.T, tok plexauth.Secret) int64 {
 	t.Helper()
 	return w.verify(t, tok).DeviceID
@@ -156,7 +156,7 @@ func TestMergedDeviceHoldsTen(t *testing.T) {
 	}
 }
 
-// Of two that merge the same devices at once, in either direction, one succeeds.
+// Of two concurrent merges of the same devices, in either direction, one succeeds.
 func TestConcurrentMerge(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	one, two := w.signIn(t, "one"), w.signIn(t, "two")

@@ -16,8 +16,8 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// The audit log says which token of which device began and ended, and how many
-// others ended with it.
+// The audit log names the token and the device that were added and revoked, and how many
+// others were revoked with it.
 func TestRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	var want []string
@@ -123,12 +123,12 @@ func TestGet(t *testing.T) {
 		t.Errorf("it is %+v, %v; want token %d of account %d", got, err, id, w.mia.ID)
 	}
 	if _, err := w.Service.Get(t.Context(), id+1); !errors.Is(err, token.ErrNotFound) {
-		t.Errorf("another gives %v, want ErrNotFound", err)
+		t.Errorf("another ID: got %v, want ErrNotFound", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := w.Service.Get(ctx, id); !errors.Is(err, context.Canceled) || errors.Is(err, token.ErrNotFound) {
-		t.Errorf("with a request that has ended, it gives %v, want that", err)
+		t.Errorf("with a request that has ended, it returned %v, want that", err)
 	}
 	if _, err := paging.Rows(w.Service.List(ctx, w.mia.ID, paging.Request{})); !errors.Is(err, context.Canceled) {
 		t.Errorf("so does the list: %v", err)

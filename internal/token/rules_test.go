@@ -75,8 +75,8 @@ func TestSignIn(t *testing.T) {
 func TestSignInSpendsProof(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		// code returns the code to sign in with. Nil: none is needed, as there
-		// is no second factor.
+		// code returns the code for a sign-in. If nil, none is needed, because there is no
+		// second factor.
 		code func(current plexauth.Secret, backup []plexauth.Secret) plexauth.Secret
 		// before happens between the check and the sign-in.
 		before func(context.Context, *fixture) error
@@ -124,7 +124,7 @@ func TestSignInSpendsProof(t *testing.T) {
 			before, _ := w.Count(t.Context())
 			tok, err := w.SignIn(t.Context(), audit.Actor{}, proof, device.Device{ClientIdentifier: "tv"})
 			if !errors.Is(err, test.want) || (tok != "") != (test.want == nil) {
-				t.Fatalf("SignIn gives %d letters, %v, want %v", len(tok), err, test.want)
+				t.Fatalf("SignIn returned %d letters, %v, want %v", len(tok), err, test.want)
 			}
 			after, err := w.Count(t.Context())
 			if added := after.Access - before.Access; err != nil || (added == 1) != (test.want == nil) {
@@ -135,7 +135,7 @@ func TestSignInSpendsProof(t *testing.T) {
 			}
 			again := w.proveErr(t, test.code(w.code, w.backup))
 			if !errors.Is(again, account.ErrCode) {
-				t.Errorf("attack: the same code again gives %v, want ErrCode", again)
+				t.Errorf("attack: the same code again returned %v, want ErrCode", again)
 			}
 		})
 	}
@@ -153,7 +153,7 @@ func signInBeforehand(ctx context.Context, w *fixture) error {
 	return err
 }
 
-// enrol gives mia a second factor, and returns its code and the backup codes.
+// enrol adds a second factor to mia's account, and returns its code and the backup codes.
 func (w *fixture) enrol(t *testing.T) (code plexauth.Secret, backup []plexauth.Secret) {
 	t.Helper()
 	e := account.NewEnrolment("usher", "mia")
@@ -238,7 +238,7 @@ func TestSignInsShareCommits(t *testing.T) {
 	for i, err := range errs {
 		_, dead := again.Verify(t.Context(), tokens[i])
 		if bad := i%10 == 0; bad != errors.Is(err, account.ErrCredentials) || bad != (dead != nil) {
-			t.Errorf("sign-in %d: error %v, and its token gives %v", i, err, dead)
+			t.Errorf("sign-in %d: error %v, and its token returned %v", i, err, dead)
 		}
 	}
 	if commits := w.DB.Commits() - before; commits >= n {
@@ -276,7 +276,7 @@ func TestDeviceHoldsTenTokens(t *testing.T) {
 	}
 }
 
-// A server token is revoked with what it depends on, and announced.
+// A server token is revoked, and announced, with everything that it depends on.
 func TestServerTokenEndsWithItsParent(t *testing.T) {
 	for name, end := range map[string]func(context.Context, *fixture, token.Principal, source.Source) error{
 		"token revoked": func(ctx context.Context, w *fixture, p token.Principal, _ source.Source) error {
@@ -344,8 +344,8 @@ func TestServerTokenEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// Attack: the operator of a server stores the token that they received. It is revoked,
-// and the next listing of the same program makes it valid again.
+// Attack: the operator of a server stores a received token. It is revoked, and the next
+// listing of the same program makes it valid again.
 func TestRevokedServerTokenStaysRevoked(t *testing.T) {
 	for name, revoke := range map[string]func(context.Context, *fixture, int64, source.Source) error{
 		"revoked": func(ctx context.Context, w *fixture, id int64, _ source.Source) error {
@@ -407,7 +407,7 @@ func TestRevokedServerTokenStaysRevoked(t *testing.T) {
 	}
 }
 
-// Many requests for the same server token at once get the same one, and one row.
+// Many concurrent requests for the same server token get the same one, and one row.
 func TestServerTokenIsAddedOnce(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
@@ -441,7 +441,7 @@ func TestRevokeAnothersDevice(t *testing.T) {
 	p := w.verify(t, tok)
 	err := w.RevokeDevice(t.Context(), audit.Actor{AccountID: noa.ID}, noa.ID, p.DeviceID)
 	if !errors.Is(err, token.ErrNoDevice) {
-		t.Errorf("it gives %v, want ErrNoDevice", err)
+		t.Errorf("it returned %v, want ErrNoDevice", err)
 	}
 	w.verify(t, tok)
 }

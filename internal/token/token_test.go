@@ -85,7 +85,7 @@ func (w *fixture) mint(p token.Principal, sourceID int64) plexauth.Secret {
 func refused(t testing.TB, s *token.Service, what string, tok plexauth.Secret) {
 	t.Helper()
 	if p, err := s.Verify(t.Context(), tok); !errors.Is(err, token.ErrInvalid) {
-		t.Errorf("%s: Verify gives %+v, %v, want ErrInvalid", what, p, err)
+		t.Errorf("%s: Verify returned %+v, %v, want ErrInvalid", what, p, err)
 	}
 }
 
@@ -229,7 +229,7 @@ func TestServerToken(t *testing.T) {
 	}
 	transient := w.verify(t, w.mint(got, 0))
 	if transient.SourceID != w.den.ID {
-		t.Errorf("attack: widening a server token by a transient one gives %+v", transient)
+		t.Errorf("attack: extending a server token with a transient one returned %+v", transient)
 	}
 	other := w.verify(t, w.signIn(t, "phone"))
 	if another, _ := w.serverToken(t, other, w.den.ID); another == tok {
@@ -280,7 +280,7 @@ func TestRevocationIsSeenAtOnce(t *testing.T) {
 		wg.Wait()
 	}
 	if err := w.Revoke(t.Context(), w.by(), 1); !errors.Is(err, token.ErrNotFound) {
-		t.Errorf("revoking it again gives %v, want ErrNotFound", err)
+		t.Errorf("revoking it again returned %v, want ErrNotFound", err)
 	}
 }
 
@@ -309,7 +309,7 @@ func TestLastUse(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	if got := list[0].LastUsedAt.Sub(list[0].CreatedAt); got != time.Hour {
-		t.Errorf("it was last used %v after it was made, want an hour", got)
+		t.Errorf("it was last used %v after its creation, want an hour", got)
 	}
 }
 

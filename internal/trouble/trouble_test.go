@@ -208,7 +208,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// Faults happen in order, by path, and end.
+// Faults occur in order and by path, and stop.
 func TestOrder(t *testing.T) {
 	_, url := newServer(t, "bad-gateway,path=/a,times=1", "empty,path=/a,skip=1,times=1", "rate-limit,path=/b/*", "pin-expired-null,path=/pins/*,times=1")
 	for i, want := range []int{502, 200, 200, 200} {
@@ -224,8 +224,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A star is any text without a slash, and one at the end any text; all else stands for
-// itself.
+// A star matches any text without a slash, and at the end any text. All other characters
+// match themselves.
 func TestPaths(t *testing.T) {
 	for _, test := range []struct {
 		pattern, path string

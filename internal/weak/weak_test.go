@@ -29,8 +29,8 @@ func TestCommon(t *testing.T) {
 	}
 }
 
-// The list is what Common looks for: in order, folded, and of at least the 10,000
-// commonest that are long enough.
+// The list is in the form that Common searches: in order, folded, and with at least the
+// 10,000 most common passwords that are long enough.
 func TestList(t *testing.T) {
 	all := strings.Split(strings.TrimSuffix(list, "\n"), "\n")
 	if len(all) < 10_000 || !slices.IsSorted(all) {

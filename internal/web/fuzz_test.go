@@ -54,7 +54,7 @@ func FuzzForwardTarget(f *testing.F) {
 		u, err := web.ForwardTarget(text)
 		if err != nil || u == nil {
 			if u != nil || err == nil && text != "" {
-				t.Fatalf("%q gives %v, %v", text, u, err)
+				t.Fatalf("%q: got %v, %v", text, u, err)
 			}
 			return
 		}

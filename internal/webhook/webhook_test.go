@@ -187,7 +187,7 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%d: %+v", i, e)
 		}
 		if ids[e.Usher.ID] || e.Usher.At.IsZero() {
-			t.Errorf("%d: the ID or the time is no good: %s", i, got[i].payload)
+			t.Errorf("%d: the ID or the time is invalid: %s", i, got[i].payload)
 		}
 		ids[e.Usher.ID] = true
 		if got[i].signature != "sha256="+webhook.Sign(secret, []byte(got[i].payload)) {
@@ -204,7 +204,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Failed requests are retried with growing delays, and dropped in the end.
+// Failed requests are retried with growing delays, and finally dropped.
 func TestRetries(t *testing.T) {
 	r := newReceiver(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusServiceUnavailable) })
 	synctest.Test(t, func(t *testing.T) {
@@ -284,8 +284,8 @@ func waitFor(t *testing.T, done func() bool) {
 	}
 }
 
-// Attack: an account registers an address inside the server's network, by number or by
-// a name that resolves to it, and learns from the response times what is there.
+// Attack: an account registers an address inside the server's network, by number or by a
+// name that resolves to it, and uses the response times to scan the network.
 func TestOnlyPublicAddresses(t *testing.T) {
 	r := newReceiver(t, nil)
 	_, port, _ := strings.Cut(strings.TrimPrefix(r.URL, "http://"), ":")
@@ -470,11 +470,11 @@ func TestAddAndRemove(t *testing.T) {
 		t.Errorf("one too many: %v", err)
 	}
 	if err := add("https://b.example.org/"); err != nil {
-		t.Errorf("one that is there already, where there is no room: %v", err)
+		t.Errorf("an existing one, without room for more: %v", err)
 	}
 }
 
-// A database in which each write fails, and rings every alarm, is not asked again at once.
+// If each write fails and rings every alarm, the database is not queried again immediately.
 func TestFailingWritesArePaused(t *testing.T) {
 	log := new(lines)
 	f := newFixture(t, core.Config{WebhookNetworks: loopback, Logger: slog.New(slog.NewTextHandler(log, nil))})

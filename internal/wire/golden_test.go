@@ -314,7 +314,7 @@ func writeGolden(t *testing.T, files map[string]string) {
 	}
 }
 
-// users are the users of a home, of whom the last is shared two servers.
+// users are the users of a home. Two servers are shared with the last one.
 func users(list []wire.HomeUser) (all wire.Users) {
 	for _, u := range list {
 		all = append(all, wire.User{HomeUser: u, Home: true})

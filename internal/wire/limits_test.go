@@ -66,11 +66,11 @@ func TestLimits(t *testing.T) {
 		{"bytes of a body of unknown length", 1000, func(n int) error { return readBody(-1, strings.Repeat("x", n)) }},
 	} {
 		if err := test.try(test.most); err != nil {
-			t.Errorf("%s: %d give %v", test.what, test.most, err)
+			t.Errorf("%s: %d return %v", test.what, test.most, err)
 		}
 		err := test.try(test.most + 1)
 		if kind := fault.KindOf(err); kind != fault.Invalid && kind != fault.TooLarge {
-			t.Errorf("%s: %d give %v, want an error that they are too many", test.what, test.most+1, err)
+			t.Errorf("%s: %d return %v, want an error that they are too many", test.what, test.most+1, err)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func readBody(length int64, text string) error {
 	return err
 }
 
-// An ignored list is skipped up to its end.
+// An ignored list is skipped completely.
 func TestListsEnd(t *testing.T) {
 	got, err := wire.ParseBody("application/json", []byte(`{"a":[{"b":[1]},[2]],"c":3,"d":[],"e":{"f":[4],"g":5}}`))
 	if want := (wire.Params{{"c", "3"}, {"e[f][]", "4"}, {"e[g]", "5"}}); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
@@ -124,7 +124,7 @@ func TestControlCharacters(t *testing.T) {
 	}
 }
 
-// Of two values, wherever they are, neither counts.
+// If a parameter has two values, wherever they are, neither is used.
 func TestTwoValues(t *testing.T) {
 	for _, test := range []struct {
 		params wire.Params
@@ -138,7 +138,7 @@ func TestTwoValues(t *testing.T) {
 	} {
 		got, err := test.params.Text("a")
 		if got != test.want || (err == nil) != (test.want != "") {
-			t.Errorf("%v gives %q, %v; want %q", test.params, got, err, test.want)
+			t.Errorf("%v: got %q, %v; want %q", test.params, got, err, test.want)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func TestWeights(t *testing.T) {
 		{"application/xml;q=0.1, */*", wire.PreferJSON, wire.XML},
 	} {
 		if got := wire.Negotiate(test.accept, test.variant); got != test.want {
-			t.Errorf("%q gives %d, want %d", test.accept, got, test.want)
+			t.Errorf("%q: got %d, want %d", test.accept, got, test.want)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// requestsFor are requests for a part, in each way to say it.
+// requestsFor returns requests for a page, in each format.
 func requestsFor(start, size string) map[string]*http.Request {
 	header, query := httptest.NewRequest(http.MethodGet, "/", nil), url.Values{}
 	if start != "" {
@@ -127,7 +127,7 @@ func TestAcceptInSeveralHeaders(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header["Accept"] = test.lines
 		if req, err := wire.ReadRequest(r); err != nil || req.Format != test.want {
-			t.Errorf("%q gives %v, %v; want %v", test.lines, req.Format, err, test.want)
+			t.Errorf("%q: got %v, %v; want %v", test.lines, req.Format, err, test.want)
 		}
 	}
 }

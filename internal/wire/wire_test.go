@@ -45,7 +45,7 @@ func TestNegotiate(t *testing.T) {
 		{"nonsense", ";;;,,q=", wire.XML},
 	} {
 		if got := wire.Negotiate(test.accept, 0); got != test.want {
-			t.Errorf("%s: %q gives %v, want %v", test.who, test.accept, got, test.want)
+			t.Errorf("%s: %q: got %v, want %v", test.who, test.accept, got, test.want)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestVariants(t *testing.T) {
 		"":                                                  0,
 	} {
 		if got := wire.VariantOf(userAgent); got != want {
-			t.Errorf("%q gives %06b, want %06b", userAgent, got, want)
+			t.Errorf("%q: got %06b, want %06b", userAgent, got, want)
 		}
 	}
 	if wire.Negotiate("", wire.PreferJSON) != wire.JSON || wire.Negotiate("*/*", wire.PreferJSON) != wire.JSON ||
@@ -280,7 +280,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// What an account consents to, in the words of the clients that read it.
+// The consents of an account, in the format that clients read.
 func TestConsents(t *testing.T) {
 	for _, test := range []struct {
 		body      wire.Body
@@ -328,7 +328,7 @@ func TestBasicCredentials(t *testing.T) {
 	} {
 		login, password, ok, err := wire.BasicCredentials(request(t, "/", "Authorization: "+header))
 		if login != want.login || string(password) != want.password || ok != want.ok || (err != nil) != want.bad {
-			t.Errorf("%q gives %q, %q, %v, %v", header, login, string(password), ok, err)
+			t.Errorf("%q: got %q, %q, %v, %v", header, login, string(password), ok, err)
 		}
 	}
 }
@@ -413,8 +413,8 @@ func TestReadParamsRefuses(t *testing.T) {
 	}
 }
 
-// A body that is compressed is not read as if it were not: the sender is told. Where no
-// body is needed, it is passed over.
+// A compressed body is not read as plain text: it is an error. If no body is needed, it is
+// ignored.
 func TestEncodedBodies(t *testing.T) {
 	for coding, refused := range map[string]bool{"": false, "identity": false, "Identity": false, "gzip": true, "br": true, "gzip, identity": true} {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("a=body"))
@@ -821,12 +821,12 @@ func readClean(t *testing.T, r *http.Request) {
 	}
 	for _, text := range []string{got.ClientIdentifier, string(got.Token), got.Product, got.DeviceName} {
 		if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n\x7f") {
-			t.Errorf("%q is let through", text)
+			t.Errorf("%q is accepted", text)
 		}
 	}
 	for _, text := range []string{got.Product, got.DeviceName} {
 		if len(text) > 255 || strings.ContainsFunc(text, unicode.IsControl) {
-			t.Errorf("%q is let through", text)
+			t.Errorf("%q is accepted", text)
 		}
 	}
 }
@@ -851,7 +851,7 @@ func FuzzParseBody(f *testing.F) {
 				continue
 			}
 			if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n") {
-				t.Errorf("%q is let through", text)
+				t.Errorf("%q is accepted", text)
 			}
 			page := wire.NewAccount(wire.Person{Username: text}).Page()
 			for _, f := range []wire.Format{wire.JSON, wire.XML} {
@@ -861,7 +861,7 @@ func FuzzParseBody(f *testing.F) {
 	})
 }
 
-// A query is parsed as the standard library parses it.
+// A query is parsed like the standard library does.
 func FuzzQuery(f *testing.F) {
 	f.Add("a=1&b=2&a=3&&c&=d&e=%20+%zz;")
 	f.Add(strings.Repeat("x=y&", 40))
@@ -895,7 +895,7 @@ func FuzzNegotiate(f *testing.F) {
 			t.Errorf("format %v", got)
 		}
 		if !strings.Contains(strings.ToLower(accept), "json") && wire.Negotiate(accept, 0) != wire.XML {
-			t.Errorf("%q gives JSON", accept)
+			t.Errorf("%q results in JSON", accept)
 		}
 	})
 }
@@ -918,7 +918,7 @@ func FuzzVariantOf(f *testing.F) {
 			return
 		}
 		if bare := wire.VariantOf(m[1]); got != bare {
-			t.Errorf("%q gives %06b, and %q gives %06b", userAgent, got, m[1], bare)
+			t.Errorf("%q: got %06b, and %q: got %06b", userAgent, got, m[1], bare)
 		}
 	})
 }

@@ -101,12 +101,13 @@ func TestConsentInAnotherBrowser(t *testing.T) {
 		s.get(attacker, address)
 		s.mustFail(login.ErrInvalidState)
 	}
-	if n := s.tokens(); n != 1 { // the token of the first attempt, which nobody received
+	if n := s.tokens(); n != 1 { // the token of the first attempt, which no program received
 		t.Errorf("%d tokens are left, want 1", n)
 	}
 }
 
-// Attack: the proof of another sign-in, of another account, made up, or twice.
+// Attack: the proof of another sign-in, of another account, a forged one, or the same one
+// twice.
 func TestForgedProof(t *testing.T) {
 	s := newSite(t, false, nil)
 	forge := map[string]func(callback, own string) string{
@@ -192,7 +193,7 @@ func (s *site) waitForPoll() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	s.t.Fatal("nobody polled")
+	s.t.Fatal("there was no poll")
 }
 
 // Attack: the attacker opens the callback while the program still waits for
@@ -405,7 +406,7 @@ func TestProofIsInNoOtherAddress(t *testing.T) {
 	}
 	requests := s.srv.Requests()
 	if !slices.ContainsFunc(requests, func(r plexauthtest.Request) bool { return strings.HasPrefix(r.Path, "/api/v2/pins/") }) {
-		t.Fatal("nobody polled")
+		t.Fatal("there was no poll")
 	}
 	for _, r := range requests {
 		if strings.Contains(r.Path+"?"+r.Query.Encode(), proof) {

@@ -173,7 +173,7 @@ func TestNoTokenInAnyURL(t *testing.T) {
 		seen = append(seen, r.Path+"?"+r.Query.Encode())
 	}
 	if len(seen) < 7 {
-		t.Fatalf("only %d addresses were looked at", len(seen))
+		t.Fatalf("only %d addresses were checked", len(seen))
 	}
 	for _, address := range append(seen, forward) {
 		if strings.Contains(address, token) {
@@ -204,9 +204,9 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-// Attack (login CSRF): an attacker starts a sign-in, completes it with an
-// account of the attacker, and makes the browser of the victim open the
-// callback URL. The victim would then work in the account of the attacker.
+// Attack (login CSRF): an attacker starts a sign-in, completes it with the attacker's
+// account, and makes the victim's browser open the callback URL. The victim would then work
+// in the attacker's account.
 func TestLoginCSRF(t *testing.T) {
 	s := newSite(t, false, nil)
 	attacker, victim := s.browser(), s.browser()
@@ -247,9 +247,8 @@ func TestPlantedCookie(t *testing.T) {
 	s.mustFail(login.ErrInvalidState)
 }
 
-// Attack: a forged state. It is invented, truncated, of another sign-in, or
-// comes with an invented key. Nobody cancels the sign-in of another browser with
-// its state alone.
+// Attack: a forged state. It is invented, truncated, of another sign-in, or has an invented
+// key. With its state alone, nobody can cancel the sign-in of another browser.
 func TestForgedState(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -295,8 +294,8 @@ func TestForgedState(t *testing.T) {
 	}
 }
 
-// Attack (replay): a callback URL from a log or a history is opened again, also
-// together with the cookie, and also many times at once.
+// Attack (replay): a callback URL from a log or a history is opened again, with or without
+// the cookie, and many times concurrently.
 func TestReplayedCallback(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -450,8 +449,8 @@ func TestExpired(t *testing.T) {
 	s.mustFail(login.ErrAccessDenied)
 }
 
-// Attack: an attacker starts sign-ins without end to exhaust the memory. The
-// oldest are removed.
+// Attack: an attacker starts sign-ins without end to exhaust the memory. The oldest are
+// removed.
 func TestPendingIsBounded(t *testing.T) {
 	s := newSite(t, false, func(cfg *login.Config) { cfg.MaxPending = 3 })
 	var browsers [5]*http.Client

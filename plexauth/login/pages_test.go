@@ -74,13 +74,13 @@ func TestThroughThePages(t *testing.T) {
 		page := s.open(browser, strings.Replace(away, "/auth#?", "/auth?", 1))
 		page = s.submit(browser, page, "login", s.srv.Member.Username, "password", string(s.srv.Member.Password))
 		if !strings.Contains(page, "“plexauthtest”</bdi> wants to sign in as member") || !strings.Contains(page, html.EscapeString(s.web.URL+"/signed-in")) {
-			t.Fatalf("the page does not say who asks, and where it leads\n%s", page)
+			t.Fatalf("the page does not name the program and its address\n%s", page)
 		}
 		if !allowed {
 			s.submit(browser, page, "decision", "refuse")
 			_, text, _ := strings.Cut(away, "#?")
 			query, _ := url.ParseQuery(text)
-			s.get(browser, query.Get("forwardUrl")) // by hand: the page does not lead there
+			s.get(browser, query.Get("forwardUrl")) // the test opens it: the page does not lead there
 			s.mustFail(login.ErrAccessDenied)
 			continue
 		}
