@@ -86,7 +86,7 @@ type Account struct {
 	BackupCodes int
 	// Rules are how the account signs in, as an admin has set it.
 	Rules
-	// AdminSince is when the account became an admin. Zero: it is not an admin, or
+	// AdminSince is when the account became an admin. It is zero if it is not an admin, or
 	// became one before this was stored.
 	AdminSince time.Time
 	// Revision counts the changes of the password, of the second factor and of the
@@ -193,7 +193,7 @@ type Config struct {
 	DB   *db.DB
 	Rows Rows
 	// Tries is the table of failed tries, which all nodes of a database count
-	// together. Nil: each process counts its own.
+	// together. If nil, each process counts its own.
 	Tries tries.Rows
 	// Audit is the audit log. Required.
 	Audit *audit.Log
@@ -202,22 +202,22 @@ type Config struct {
 	// Proofs spends the proofs for changes of the second factor. Required
 	// for those.
 	Proofs *signin.Spender
-	// Devices are those that have signed in before. Nil: none is known.
+	// Devices are those that have signed in before. If nil, none is known.
 	Devices Devices
-	// Hashing admits password checks. Nil: no limit.
+	// Hashing admits password checks. If nil, there is no limit.
 	Hashing *guard.Admission
-	// Outbox gets the e-mails with reset links. Nil: none is sent.
+	// Outbox gets the e-mails with reset links. If nil, none is sent.
 	Outbox mail.Queue
 	// FailedTries is how many sign-ins to one account from one address can
 	// fail in a row before each further one must wait a minute. The other limits
-	// are multiples of it. Zero: no limit.
+	// are multiples of it. If zero, there is no limit.
 	FailedTries int
 	// MembersSetEmail lets members change their own e-mail address, which
 	// is then not confirmed. Admins always can.
 	MembersSetEmail bool
 	// SignUp lets users sign up.
 	SignUp bool
-	// Argon2id computes hashes. Nil: hashing.Here.
+	// Argon2id computes hashes. If nil, it is hashing.Here.
 	Argon2id func(hashing.Input) []byte
 	// Cost is the cost of new password hashes. Zero: DefaultCost.
 	Cost Cost
@@ -399,7 +399,7 @@ type NewAccount struct {
 	// Passwordless means that the account has no password, because it signs in with a
 	// passkey that is added with it (AddWith).
 	Passwordless bool
-	// UUID is the UUID of the account. Empty: one is generated.
+	// UUID is the UUID of the account. If empty, one is generated.
 	UUID string
 }
 

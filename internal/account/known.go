@@ -25,7 +25,7 @@ type Caller struct {
 	// a secret: every server that the program uses learns it. If empty, it is not a program.
 	ClientIdentifier string
 	// Marks is what MarkBrowser returned to the browser. It cannot be forged.
-	// Empty: no marks.
+	// If empty, there are none.
 	Marks plexauth.Secret
 }
 

@@ -112,7 +112,7 @@ func (a *answer) value() (any, error) {
 	return v, nil
 }
 
-// at is what a JSON value has at a path of keys. Nil: nothing.
+// at returns the part of a JSON value at a path of keys, or nil.
 func at(v any, path ...string) any {
 	for _, key := range path {
 		m, _ := v.(map[string]any)

@@ -79,14 +79,14 @@ type Config struct {
 	// Login and Password are of an account. Signing in takes AllowWrites.
 	Login    string
 	Password plexauth.Secret
-	// Token is an access token of the account. Empty: the one of a sign-in.
+	// Token is an access token of the account. If empty, it is that of a sign-in.
 	Token plexauth.Secret
 	// OtherToken is an access token of another account, which is not an admin of the
 	// media server and owns no server.
 	OtherToken plexauth.Secret
-	// Client sends the requests. Nil: one that waits ten seconds.
+	// Client sends the requests. If nil, it is one with a timeout of ten seconds.
 	Client *http.Client
-	// Report is called with each result as soon as it is known. Nil: none is.
+	// Report is called with each result as soon as it is known. It may be nil.
 	Report func(Result)
 }
 

@@ -54,7 +54,7 @@ type (
 
 // WriteJUnit writes results as a JUnit file, with a suite for each group. ended is why
 // the run ended early: it is an error in a suite of its own, so that no CI system takes
-// the file for that of a run in which nothing failed. Nil: it did not.
+// the file for that of a run in which nothing failed. It is nil if the run was complete.
 func WriteJUnit(w io.Writer, results []Result, ended error) error {
 	file := junitSuites{Name: "usher conformance"}
 	for _, group := range Groups() {

@@ -49,23 +49,22 @@ import (
 // Config configures the database and the services. The zero value, with a
 // Key, is a database in memory and services with their defaults.
 type Config struct {
-	// Dir is the data folder; Open creates it if needed. Empty: the database is
-	// in memory, and lost when the Core is closed.
+	// Dir is the data folder. Open creates it if needed. If empty, the database is in
+	// memory, and lost when the Core is closed.
 	Dir string
-	// Database is the address of a PostgreSQL database, which any number of
-	// processes share; Dir then holds nothing but the key file, if that. Empty:
-	// SQLite, in Dir.
+	// Database is the address of a PostgreSQL database, which any number of processes
+	// share. Dir then has at most the key file. If empty, the database is SQLite in Dir.
 	Database plexauth.Secret
-	// StaleGrace is how long a process keeps using its caches while
-	// the database at Database is unreachable. Zero: one second, in which
-	// revocations take effect everywhere.
+	// StaleGrace is how long a process keeps using its caches while the database at
+	// Database is unreachable. If zero, it is one second, within which revocations take
+	// effect everywhere.
 	StaleGrace time.Duration
 	// MustExist makes Open return ErrNoDatabase if there is no database, or no
 	// schema in the one at Database, instead of creating one.
 	MustExist bool
-	// Holder describes this process, such as "usher serve", if no other process
-	// with a Holder can have Dir open: Open then returns a *HeldError. Empty: the
-	// process runs next to a server.
+	// Holder describes this process, such as "usher serve", if no other process with a
+	// Holder can have Dir open: Open then returns a *HeldError. If empty, the process can
+	// run next to a server.
 	Holder string
 	// KeyFile is the file with the database's key. A database that has no key
 	// yet adopts the one in the file, which is created if needed. Required
@@ -74,30 +73,30 @@ type Config struct {
 	// Key is used instead of KeyFile, without a check that it is the database's.
 	Key *seal.Key
 
-	// Self describes this server as one of the sources. Nil: this process does
-	// not serve clients, and registers no source.
+	// Self describes this server as one of the sources. If nil, this process does not serve
+	// clients, and registers no source.
 	Self *source.Self
 	// By is the actor that opens the database, as the audit log names it.
 	By audit.Actor
 	// TransientTTL limits the life of transient tokens. Zero: 48 hours.
 	TransientTTL time.Duration
 	// HashSlots is the number of concurrent password hashes, and HashQueue how many
-	// more can wait. Zero: the defaults of guard.NewAdmission.
+	// more can wait. If zero, they are the defaults of guard.NewAdmission.
 	HashSlots, HashQueue int
-	// Argon2id computes password hashes. Nil: hashing.Here.
+	// Argon2id computes password hashes. If nil, it is hashing.Here.
 	Argon2id func(hashing.Input) []byte
 	// TokenCache is the number of cached tokens. Zero:
 	// token.DefaultCacheSize.
 	TokenCache int
-	// HashCost is the cost of new password hashes. Zero: account.DefaultCost.
+	// HashCost is the cost of new password hashes. If zero, it is account.DefaultCost.
 	HashCost account.Cost
 	// FailedTries is how many sign-ins to one account from one address can fail
-	// in a row before each further one must wait. Zero: no limit.
+	// in a row before each further one must wait. If zero, there is no limit.
 	FailedTries int
 	// MembersSetEmail lets members change their own e-mail address.
 	MembersSetEmail bool
 	// AdminGrace is how long admins of a new database have to set up a second factor.
-	// Zero: they need none, until the rule is turned on.
+	// If zero, they need none until the rule is turned on.
 	AdminGrace time.Duration
 	// PublicURL is the URL of the pages. A passkey for another host cannot sign in. If
 	// empty, the pages may be at any address.
@@ -107,21 +106,21 @@ type Config struct {
 	// WebhookNetworks are non-public networks that webhooks can be sent
 	// to.
 	WebhookNetworks []netip.Prefix
-	// AuditKeep is how long rows of the audit log are retained. Zero: forever.
+	// AuditKeep is how long rows of the audit log are retained. If zero, they are retained forever.
 	AuditKeep time.Duration
 
 	// Template makes the start of a database in memory faster, if more than one is opened
-	// with it. Nil: no template.
+	// with it. If nil, there is no template.
 	Template *Template
 
 	// Random returns the source of random bits of a service, by the name of the
 	// service. It is for tests whose secrets need not be secret: Open returns an
-	// error unless the database is in memory. Nil: crypto/rand.Reader.
+	// error unless the database is in memory. If nil, it is crypto/rand.Reader.
 	Random func(service string) io.Reader
 
 	// Logger receives events outside of any call. If nil, nothing is logged.
 	Logger *slog.Logger
-	// Now is the clock of every service. Nil: time.Now.
+	// Now is the clock of every service. If nil, it is time.Now.
 	Now func() time.Time
 }
 

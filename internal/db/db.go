@@ -47,7 +47,7 @@ type Config struct {
 	// password, which never gets into an error or a log.
 	URL plexauth.Secret
 	// Dir is the data folder. If it does not exist, Open creates it, readable
-	// by its owner only. Empty: the database is in memory and lost on Close.
+	// by its owner only. If empty, the database is in memory and lost on Close.
 	Dir string
 	// MustExist makes Open return ErrNoDatabase, and change nothing,
 	// if there is no database in the folder, or no schema at the URL.
@@ -64,16 +64,17 @@ type Config struct {
 	// as sqlite/00001_init.sql, and the script of the resulting schema, such as
 	// sqlite.sql, if there is one. Required.
 	Migrations fs.FS
-	// Created is called in the transaction that creates the schema, if Open creates it:
-	// what a new database begins with is in it, or there is no database. Nil: it begins
+	// Created is called in the transaction that creates the schema, if Open creates it: a
+	// new database has the rows that it adds, or is not created. If nil, a new database is
 	// empty.
 	Created func(ctx context.Context, exec Exec) error
-	// Template makes a database in memory a copy of it, which is faster than to create the
-	// schema. All databases of a Template have the same Migrations. Nil: no template.
+	// Template makes a database in memory a copy of it, which is faster than creating the
+	// schema. All databases of a Template have the same Migrations. If nil, there is no
+	// template.
 	Template *Template
-	// Logger receives failures that no caller sees. Nil: they are not logged.
+	// Logger receives failures that no caller sees. If nil, they are not logged.
 	Logger *slog.Logger
-	// Now returns the time that rows are stamped with. Nil: time.Now.
+	// Now returns the time that rows are stamped with. If nil, it is time.Now.
 	Now func() time.Time
 }
 

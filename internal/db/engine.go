@@ -24,8 +24,7 @@ type engine struct {
 	commit func(context.Context, *sql.Conn) error
 	// snapshot starts a transaction whose reads all see one state.
 	snapshot string
-	// backup copies the database to an empty file. Nil: the engine's own tools
-	// do that.
+	// backup copies the database to an empty file. If nil, the engine's own tools do that.
 	backup func(ctx context.Context, pool *sql.DB, path string) error
 
 	// booleans returns the boolean columns of a table.
@@ -38,8 +37,8 @@ type engine struct {
 	// note is Note for a few rows, in the order of their numbers.
 	note func(ctx context.Context, d *DB, n Notes, ids []int64) error
 
-	// version returns a number that differs once another process has committed.
-	// Empty: the engine has no such number.
+	// version returns a number that differs after another process has committed. If empty,
+	// the engine has no such number.
 	version string
 
 	// remote: the database is another process, so a connection can be lost. The

@@ -17,7 +17,7 @@ const lockName = "usher.lock"
 // HeldError reports that another process holds the data folder. It is an ErrInUse.
 type HeldError struct {
 	Dir string
-	// By is the holder's description of itself. Empty: not written yet.
+	// By is the holder's description of itself. It is empty before it is written.
 	By string
 }
 

@@ -283,7 +283,7 @@ func insertRows(ctx context.Context, tx *Tx, table string, rows [][]any) error {
 }
 
 // observe calls f with the name of each table in which the connection that writes is
-// about to change a row. Nil: it no longer does.
+// about to change a row. If nil, it no longer does.
 func (c *committer) observe(f func(table string)) error {
 	return c.session.Raw(func(conn any) error {
 		hooks, ok := conn.(sqlite.HookRegisterer)

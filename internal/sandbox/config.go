@@ -51,13 +51,13 @@ type Config struct {
 	// Command is the command with its arguments, and Env its environment, to
 	// which variables are added. Its first word is looked up in PATH.
 	Command, Env []string
-	// Stdin, Stdout and Stderr are the command's. Nil: the null device.
+	// Stdin, Stdout and Stderr are the command's. If nil, they are the null device.
 	Stdin, Stdout, Stderr *os.File
 	// Observe receives blocked connections and problems when they happen. It may be nil.
 	Observe func(Event)
 	// Begin is called when all is prepared, just before the command runs. why says why
 	// the mode is not Namespace, if that was wanted. Begin returns variables to add to
-	// Env; if it returns an error, the command does not run. Nil: nothing is called.
+	// Env; if it returns an error, the command does not run. It may be nil.
 	Begin func(mode Mode, why error) (env []string, err error)
 }
 

@@ -37,7 +37,7 @@ type order struct {
 	System  []byte
 	Own     [][]byte
 	Trusted string
-	// Java is a key store to create in Folder, of the same certificates. Empty: none is.
+	// Java is a key store to create in Folder, of the same certificates. If empty, none is created.
 	Java string
 	// Hide are sockets that lead to name services outside.
 	Hide []string

@@ -46,7 +46,7 @@ func (e environ) trustingJava(store string, proxy *net.TCPAddr) environ {
 		for _, scheme := range []string{"http", "https"} {
 			options = append(options, "-D"+scheme+".proxyHost="+proxy.IP.String(), "-D"+scheme+".proxyPort="+strconv.Itoa(proxy.Port))
 		}
-		// Empty: localhost is led, too, so that port 32400 is usher's even if the
+		// If empty, localhost is led to usher, too, so that port 32400 is usher's even if the
 		// machine's is in use.
 		options = append(options, "-Dhttp.nonProxyHosts=")
 	}

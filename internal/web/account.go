@@ -117,10 +117,10 @@ type overviewOfOwn struct {
 	Devices, Browsers, Passkeys int
 	Steps                       stepsData
 	Notices                     int // that are not seen
-	// Latest is the last sign-in that succeeded. Zero: none is known.
+	// Latest is the last sign-in that succeeded. It is zero if none is known.
 	Latest time.Time
-	// FactorDue is from when on the visitor needs a second factor. Zero: they have one,
-	// or need none.
+	// FactorDue is when the visitor begins to need a second factor. It is zero if they have
+	// one, or need none.
 	FactorDue time.Time
 	// Guesses are those at the codes that the visitor has not read of yet.
 	Guesses account.Guesses

@@ -115,7 +115,7 @@ func whatHappened(n notify.Notice) phrase {
 	return say("Something happened to your account")
 }
 
-// whoDid says who did what a notice is about. Empty: unknown, or obvious.
+// whoDid returns the actor of a notice's event, or empty if unknown or obvious.
 func whoDid(n notify.Notice) phrase {
 	switch n.Kind {
 	case notify.NewDevice, notify.NewBrowser, notify.Tries, notify.Codes:

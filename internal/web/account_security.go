@@ -31,7 +31,7 @@ func (o *ownSecurity) pages() []page {
 type securityData struct {
 	ownNotice
 	Passkeys []passkey.Passkey
-	// PasskeyHint says why no passkey can be added here. Empty: one can.
+	// PasskeyHint says why no passkey can be added here. It is empty if one can.
 	PasskeyHint phrase
 	// Factor is what the forms that change how to sign in ask for.
 	Factor factorFields

@@ -26,7 +26,7 @@ type accountsData struct {
 	notice
 	Accounts []account.Account
 	Self     int64 // the id of the visitor's account
-	// Search is what the names or e-mail addresses of the accounts begin with. Empty: all
+	// Search is the prefix of the names or e-mail addresses of the accounts. If empty, all
 	// are listed.
 	Search string
 	// Sort is their order: "new" or "old"; empty: by name.

@@ -30,7 +30,7 @@ type auditData struct {
 	// Account, Event and Text are the search.
 	Account, Event, Text string
 	Entries              []audit.Entry
-	// Older and Newer are the pages with older and newer rows. Empty: no such page.
+	// Older and Newer are the pages with older and newer rows, or empty.
 	Older, Newer string
 
 	Events []audit.Meaning

@@ -42,8 +42,8 @@ type keysData struct {
 	Scopes  []adminkey.Meaning
 	// Chosen are the scopes that the form had.
 	Chosen map[adminkey.Scope]bool
-	// MadeKey is the name of the key that was just made, and Secret what it is.
-	// Empty: none was.
+	// MadeKey is the name of the key that was just created, or empty, and Secret is its
+	// secret.
 	MadeKey string
 	Secret  plexauth.Secret
 }

@@ -32,7 +32,7 @@ const sharesPath = "/admin/shares"
 
 type sharesData struct {
 	notice
-	// Of is the server or the account whose shares are listed. Empty: all are.
+	// Of is the server or the account whose shares are listed. If empty, all are listed.
 	Of string
 	// Name is the account that was searched for.
 	Name    string

@@ -44,7 +44,7 @@ type sourcesData struct {
 	Search  string // what the sources are searched for; empty: all are listed
 	Sources []sourceRow
 	Besides neighbours
-	// Accounts are all accounts, if they are few enough to choose one. Empty: the
+	// Accounts are all accounts, if there are few enough to choose one. If empty, the
 	// visitor types a name.
 	Accounts []account.Account
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // root is the path that browsers reach the pages below: that of the public URL, such
-// as /usher. Empty: the pages are at the top of their host.
+// as /usher. If empty, the pages are at the root of their host.
 //
 // Only what leaves for the browser has it. The pages, their links and forms, and
 // "next" name paths without it; templates get it when they are parsed (atRoot),

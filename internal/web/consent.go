@@ -82,7 +82,7 @@ type consentData struct {
 	// PIN of the account.
 	Home, Protected bool
 	sent
-	// Target is where the browser goes afterwards. Nil: it stays.
+	// Target is where the browser goes afterwards. If nil, it stays.
 	Target *url.URL
 }
 
@@ -102,7 +102,7 @@ var errOtherForward = fault.New(fault.Invalid,
 
 // forwardOf returns where the browser goes after consent: to the address that
 // the program gave when it started the PIN or, if it gave none, to that of the
-// link. Nil: it stays.
+// link. If nil, it stays.
 func forwardOf(found pin.PIN, r pinRequest) (*url.URL, error) {
 	linked, err := pin.ParseForward(r.Forward)
 	if err != nil || found.Forward == "" {

@@ -49,7 +49,7 @@ type handed struct {
 	QR      template.URL
 	Expires time.Time
 	Back    string
-	// Mailed is the address that the link is on its way to. Empty: to none.
+	// Mailed is the address that the link is being e-mailed to, or empty.
 	Mailed string
 }
 

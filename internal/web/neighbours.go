@@ -12,13 +12,13 @@ type neighbours struct {
 	// What names the listing, for people who hear the page.
 	What           string
 	Previous, Next string // empty: no such page
-	// First is the first page, of a page that has nothing before it because its rows
-	// have gone. Empty: this is it.
+	// First is the first page, if this page has no rows before it because they were
+	// removed. It is empty if this is the first page.
 	First string
 }
 
-// wantedPage reads from the address which page of a listing is shown. name tells the
-// listings of one page apart; empty: there is one only.
+// wantedPage returns which page of a listing the address requests. name distinguishes
+// several listings on one page, and is empty if there is only one.
 func wantedPage(v *visit, name string, limit int) paging.Request {
 	q := v.URL.Query()
 	return paging.Request{

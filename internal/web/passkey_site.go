@@ -51,7 +51,7 @@ func ownPort(r *http.Request) bool {
 	return err == nil && asked == port
 }
 
-// hint says why passkeys do not work at the page's address. Empty: they work.
+// hint says why passkeys do not work at the page's address. It is empty if they work.
 func (s passkeySite) hint(v *visit) phrase {
 	_, err := s.party(v)
 	switch {

@@ -25,7 +25,7 @@ type view struct {
 	data any
 	// status of the page or the JSON. 0: 200.
 	status int
-	// retry is when to try again after an error. 0: it is not known.
+	// retry is when to try again after an error. 0 if unknown.
 	retry time.Duration
 	// cookies are set in the browser. See setCookie for what may be left out.
 	cookies []*http.Cookie

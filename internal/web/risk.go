@@ -20,7 +20,7 @@ type question struct {
 	Title, Button phrase
 	// Ends says what the change will end, by count.
 	Ends []phrase
-	// Later says how it can be undone after all. Empty: it cannot.
+	// Later says how to undo it. It is empty if that is impossible.
 	Later phrase
 	// Back is the path of the page with the form. The visitor returns to the same part of
 	// that page.

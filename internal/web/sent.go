@@ -61,7 +61,7 @@ var otherNames = map[string][]string{
 	"urls[]":             {"url"},
 }
 
-// fieldOf returns the field of a form that an error is about. Empty: none of them.
+// fieldOf returns the field of a form that an error is about. If empty, it is about none.
 func fieldOf(values url.Values, err error) string {
 	field := fault.FieldOf(err)
 	for _, name := range append([]string{field}, otherNames[field]...) {

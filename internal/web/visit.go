@@ -32,9 +32,9 @@ type visit struct {
 	root root
 	// caution verifies the visitor's passkey.
 	caution caution
-	// factorDue is from when on the visitor needs a second factor that they do not
-	// have; zero: they need none. overdue: that time has come, so they set one up before
-	// anything else.
+	// factorDue is when the visitor begins to need a second factor that they do not have,
+	// or zero if they need none. overdue says that this time has passed, so they must set
+	// one up before anything else.
 	factorDue time.Time
 	overdue   bool
 	// json is set for requests of our own scripts: errors are sent as JSON.

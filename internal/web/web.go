@@ -27,15 +27,15 @@ type Pages struct {
 // Config is what Pages need beyond the services. Its zero value works.
 type Config struct {
 	// PublicURL is where browsers reach the pages, also below a path; a passkey is
-	// bound to its host name. Empty: the address that each request was sent to.
+	// bound to its host name. If empty, it is the address of each request.
 	PublicURL string
 	// Version is that of this usher, which every page shows to those who are signed
-	// in. Empty: it is not shown.
+	// in. If empty, it is not shown.
 	Version string
-	// Mail sends e-mails, whose links begin with PublicURL. Nil: usher sends none.
+	// Mail sends e-mails, whose links begin with PublicURL. If nil, usher sends none.
 	Mail *mail.Sender
 	// Missed are the unknown paths that clients requested, which the overview lists.
-	// Nil: it does not.
+	// If nil, it does not.
 	Missed *missed.Paths
 	// Machine is where the installation is, for warnings about it.
 	Machine machine.Place

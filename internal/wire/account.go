@@ -88,7 +88,7 @@ type profile struct {
 	DefaultAudioLanguages        *[]string        `json:"defaultAudioLanguages" xml:"-"`                                        // always null
 	DefaultSubtitleLanguage      Optional[string] `json:"defaultSubtitleLanguage" xml:"defaultSubtitleLanguage,attr"`           // null: no preference
 	DefaultSubtitleLanguages     *[]string        `json:"defaultSubtitleLanguages" xml:"-"`                                     // always null
-	AutoSelectSubtitle           Enum             `json:"autoSelectSubtitle" xml:"autoSelectSubtitle,attr"`                     // 0: by hand
+	AutoSelectSubtitle           Enum             `json:"autoSelectSubtitle" xml:"autoSelectSubtitle,attr"`                     // 0: manually
 	DefaultSubtitleAccessibility Enum             `json:"defaultSubtitleAccessibility" xml:"defaultSubtitleAccessibility,attr"` // 0: no preference
 	DefaultSubtitleForced        Enum             `json:"defaultSubtitleForced" xml:"defaultSubtitleForced,attr"`               // 0: no preference
 	WatchedIndicator             Enum             `json:"watchedIndicator" xml:"watchedIndicator,attr"`                         // 1: shown

@@ -36,7 +36,7 @@ type legacyEntitlements struct {
 type legacyProfile struct {
 	AudioLanguage         string `xml:"default_audio_language,attr"`         // empty: no preference
 	SubtitleLanguage      string `xml:"default_subtitle_language,attr"`      // empty: no preference
-	AutoSelectSubtitle    int    `xml:"auto_select_subtitle,attr"`           // 0: by hand
+	AutoSelectSubtitle    int    `xml:"auto_select_subtitle,attr"`           // 0: manually
 	AutoSelectAudio       int    `xml:"auto_select_audio,attr"`              // 1: by language
 	SubtitleAccessibility int    `xml:"default_subtitle_accessibility,attr"` // 0: no preference
 	SubtitleForced        int    `xml:"default_subtitle_forced,attr"`        // 0: no preference
