@@ -56,7 +56,7 @@ type JWTSource struct {
 	media renewing // the opaque token
 
 	mu       sync.Mutex
-	switched Secret // the JWT that the opaque token was requested with
+	switched kept // the JWT that the opaque token was requested with
 	rotating sync.Mutex
 }
 
@@ -83,7 +83,7 @@ func (s *JWTSource) Set(token Secret) {
 func issuedJWT(token Secret, life, left time.Duration) issued {
 	part := renewAfter + renewJitter*rand.Float64()
 	expiresAt := time.Now().Add(left)
-	return issued{token, expiresAt.Add(-time.Duration((1 - part) * float64(life))), expiresAt}
+	return issued{keep(token), expiresAt.Add(-time.Duration((1 - part) * float64(life))), expiresAt}
 }
 
 // Token implements TokenSource. It returns the JWT.
@@ -131,8 +131,8 @@ func (s *JWTSource) tokenFor(ctx context.Context, p plane) (Secret, error) {
 		return jwt, err
 	}
 	s.mu.Lock()
-	if s.switched != jwt {
-		s.switched = jwt
+	if s.switched.secret() != jwt {
+		s.switched = keep(jwt)
 		s.media.set(issued{})
 	}
 	s.mu.Unlock()
@@ -156,9 +156,9 @@ func (s *JWTSource) switchToSelf(ctx context.Context, jwt Secret) (issued, error
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.switched = jwt
+	s.switched = keep(jwt)
 	expiresAt := time.Now().Add(j.ExpiresAt.Sub(j.IssuedAt)) // the JWT is renewed before
-	return issued{account.AuthToken, expiresAt, expiresAt}, nil
+	return issued{keep(account.AuthToken), expiresAt, expiresAt}, nil
 }
 
 // renew implements renewer.

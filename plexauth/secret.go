@@ -17,6 +17,9 @@ func redact(text string) string { return Secret(text).String() }
 // slog, encoding/json and encoding/xml print it as "…". Only the conversion
 // string(s) returns the text, so every place that reveals a secret can be found
 // by a search. The empty Secret prints as the empty string.
+//
+// Package fmt does not call the methods of a value in an unexported field, so it prints
+// the text of a Secret there. Such a field can be a *Secret.
 type Secret string
 
 // String implements fmt.Stringer. It returns "…", or "" for the empty Secret.
@@ -43,4 +46,17 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // depends on the lengths only.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s), []byte(other)) == 1
+}
+
+// kept is a Secret in an unexported field of a struct that a program may print: package
+// fmt prints the address. The zero value holds the empty Secret.
+type kept struct{ at *Secret }
+
+func keep(s Secret) kept { return kept{&s} }
+
+func (k kept) secret() Secret {
+	if k.at == nil {
+		return ""
+	}
+	return *k.at
 }

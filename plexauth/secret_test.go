@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -53,6 +54,44 @@ func TestSecretNeverPrints(t *testing.T) {
 		}
 		if !strings.Contains(got, "…") {
 			t.Errorf("%s = %q, want it to show that something was left out", name, got)
+		}
+	}
+}
+
+// Every way in which a program may print a source of tokens by mistake. Package fmt does not
+// call the methods of what is in an unexported field.
+func TestTokenSourcesNeverPrint(t *testing.T) {
+	now := time.Now().Unix()
+	token := plexauth.Secret(unsigned(fmt.Sprintf(`{"iat":%d,"exp":%d}`, now, now+3600)))
+	static := plexauth.StaticToken(token)
+	var memory plexauth.MemoryToken
+	memory.Set(token)
+	var jwt plexauth.JWTSource
+	jwt.Set(token)
+	if got, err := jwt.Token(t.Context()); err != nil || got != token {
+		t.Fatalf("the source has %q, %v", string(got), err)
+	}
+	var logged bytes.Buffer
+	for name, value := range map[string]any{
+		"StaticToken": static, "a client": &plexauth.Client{Token: static}, "MemoryToken": &memory, "JWTSource": &jwt,
+		"a struct": &struct {
+			memory *plexauth.MemoryToken
+			jwt    *plexauth.JWTSource
+		}{&memory, &jwt},
+	} {
+		logged.Reset()
+		slog.New(slog.NewJSONHandler(&logged, nil)).Info("a", "value", value)
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("a", "value", value)
+		inJSON, err := json.Marshal(value)
+		if err != nil && name != "JWTSource" { // it has a function
+			t.Errorf("%s in JSON: %v", name, err)
+		}
+		for _, got := range []string{
+			fmt.Sprintf("%v", value), fmt.Sprintf("%+v", value), fmt.Sprintf("%#v", value), string(inJSON), logged.String(),
+		} {
+			if strings.Contains(got, string(token)) {
+				t.Errorf("%s reveals the token: %s", name, got)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -42,26 +43,32 @@ func (t StaticToken) String() string { return Secret(t).String() }
 // verb.
 func (t StaticToken) Format(f fmt.State, verb rune) { Secret(t).Format(f, verb) }
 
+// LogValue implements slog.LogValuer. It returns the result of String.
+func (t StaticToken) LogValue() slog.Value { return Secret(t).LogValue() }
+
+// MarshalText implements encoding.TextMarshaler. It returns the result of String.
+func (t StaticToken) MarshalText() ([]byte, error) { return Secret(t).MarshalText() }
+
 // MemoryToken is a TokenSource whose token the program sets, for example after
 // a sign-in. The zero value holds no token. It is safe for concurrent use. It
 // must not be copied after first use.
 type MemoryToken struct {
 	mu    sync.Mutex
-	token Secret
+	token kept
 }
 
 // Token implements TokenSource.
 func (t *MemoryToken) Token(context.Context) (Secret, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.token, nil
+	return t.token.secret(), nil
 }
 
 // Set replaces the token. The empty Secret removes it.
 func (t *MemoryToken) Set(token Secret) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.token = token
+	t.token = keep(token)
 }
 
 // FileToken is a TokenSource that reads the token from a file that only its
@@ -174,7 +181,7 @@ type renewing struct {
 // issued is a token, with the times at which to request the next one and at which
 // it expires, by the clock of this device. The zero value stands for no token.
 type issued struct {
-	token              Secret
+	token              kept
 	renewAt, expiresAt time.Time
 }
 
@@ -184,9 +191,9 @@ func (r *renewing) get(
 	ctx context.Context, fetch func(context.Context) (issued, error), onToken func(Secret),
 ) (Secret, error) {
 	r.mu.Lock()
-	if r.current.token != "" && time.Now().Before(r.current.renewAt) {
+	if token := r.current.token.secret(); token != "" && time.Now().Before(r.current.renewAt) {
 		defer r.mu.Unlock()
-		return r.current.token, nil
+		return token, nil
 	}
 	req := r.pending
 	if req == nil {
@@ -216,21 +223,21 @@ func (r *renewing) request(
 	if err != nil {
 		defer r.mu.Unlock()
 		now := time.Now()
-		if left := r.current.expiresAt.Sub(now); r.current.token != "" && left > 0 {
-			req.token, r.current.renewAt = r.current.token, now.Add(min(renewRetryInterval, left))
+		if left, token := r.current.expiresAt.Sub(now), r.current.token.secret(); token != "" && left > 0 {
+			req.token, r.current.renewAt = token, now.Add(min(renewRetryInterval, left))
 		} else {
 			req.err = err
 		}
 		return
 	}
 	before := r.last
-	r.current, r.last, req.token = next, req, next.token
+	r.current, r.last, req.token = next, req, next.token.secret()
 	r.mu.Unlock()
 	if onToken != nil {
 		if before != nil {
 			<-before.done // calls of onToken do not overlap
 		}
-		onToken(next.token)
+		onToken(req.token)
 	}
 }
 
@@ -245,8 +252,8 @@ func (r *renewing) set(next issued) {
 func (r *renewing) drop(token Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.current.token == token {
-		r.current.token = ""
+	if r.current.token.secret() == token {
+		r.current.token = kept{}
 	}
 }
 
@@ -268,7 +275,7 @@ func (s *TransientSource) request(ctx context.Context) (issued, error) {
 		before = min(5*time.Minute, life/10)
 	}
 	expiresAt := requestedAt.Add(life)
-	return issued{t.Token, expiresAt.Add(-before), expiresAt}, nil
+	return issued{keep(t.Token), expiresAt.Add(-before), expiresAt}, nil
 }
 
 // limited returns a copy of the client that always has a timeout, for requests whose
