@@ -2,7 +2,6 @@ package plexauthtest
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -43,15 +42,21 @@ func (s *Server) newInjector() *trouble.Injector {
 // answer passes the request to the injector of named faults, which passes it on to the
 // server unless a fault applies. It reports whether the fault closes the connection.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) (ends bool) {
+	return aborts(s.named, w, r)
+}
+
+// aborts calls a handler, and reports whether it has closed the connection.
+func aborts(h http.Handler, w http.ResponseWriter, r *http.Request) (yes bool) {
 	defer func() {
-		if err, ok := recover().(error); ok {
-			if !errors.Is(err, http.ErrAbortHandler) {
-				panic(err)
-			}
-			ends = true
+		switch reason := recover(); reason {
+		case nil:
+		case http.ErrAbortHandler:
+			yes = true
+		default:
+			panic(reason)
 		}
 	}()
-	s.named.ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 	return false
 }
 
