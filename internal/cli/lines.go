@@ -87,10 +87,10 @@ func appendValue(b []byte, v slog.Value) ([]byte, bool) {
 		return strconv.AppendInt(b, v.Int64(), 10), true
 	case slog.KindFloat64:
 		f := v.Float64()
-		if f != 0 && (f < 1e-6 || f >= 1e15) {
-			return b, false
+		if f == 0 || f >= 1e-6 && f < 1e15 { // neither is true of NaN
+			return strconv.AppendFloat(b, f, 'f', -1, 64), true
 		}
-		return strconv.AppendFloat(b, f, 'f', -1, 64), true
+		return b, false
 	}
 	return b, false
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 )
@@ -25,6 +26,8 @@ func TestFlatJSONIsSlogs(t *testing.T) {
 		"other kinds":       {slog.Duration("a", time.Second), slog.Any("error", errors.New("x")), slog.Bool("b", true), slog.Group("g", "k", 1)},
 		"a time and a nil":  {slog.Time("a", at), slog.Any("b", nil)},
 		"secret":            {slog.Any("token", secret("x"))},
+		"not a number":      {slog.Float64("a", math.NaN())},
+		"endless":           {slog.Float64("a", math.Inf(1)), slog.Float64("b", math.Inf(-1))},
 		"negative and zero": {slog.Int("a", -5), slog.Float64("b", -0.5)},
 	} {
 		t.Run(name, func(t *testing.T) {
