@@ -187,7 +187,7 @@ func (d *DB) start(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// Close finishes the writes that wait and closes the database.
+// Close waits for the writes that run, fails those that wait, and closes the database.
 func (d *DB) Close() error {
 	d.commits.close()
 	if d.follower != nil {
