@@ -41,8 +41,11 @@ var calls = sync.Pool{New: func() any { return new(call) }}
 // ServeHTTP handles one request.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := calls.Get().(*call)
-	defer calls.Put(c)
-	*c = call{http: r}
+	defer func() {
+		*c = call{} // it refers to the request, and has the token
+		calls.Put(c)
+	}()
+	c.http = r
 	x := &c.exchange
 	e.observer.Begin(x, r)
 	c.address = x.Address
