@@ -101,21 +101,6 @@ func reachable(list []wire.Connection) []wire.Connection {
 	return marked
 }
 
-// publicAddress returns the public address of a server: the address of its
-// first connection that is neither local nor a relay. Without such a connection, it is
-// the first address.
-func publicAddress(src source.Source) string {
-	for _, c := range src.Connections {
-		if !c.Local && !c.Relay {
-			return c.Address
-		}
-	}
-	if len(src.Connections) > 0 {
-		return src.Connections[0].Address
-	}
-	return ""
-}
-
 // sameNetwork reports whether a caller's address is a server's own, or in the
 // network of one of its local connections. Clients prefer local connections if
 // it is. (Inference: the real service compares public addresses, which callers

@@ -2,13 +2,11 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/paging"
-	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
@@ -88,12 +86,12 @@ func (h deviceHandlers) servers(ctx context.Context, c *call) ([]wire.Device, er
 		if !src.OwnedBy(c.principal.AccountID, c.principal.Admin) {
 			continue
 		}
-		r, err := h.resources.resource(ctx, c.actor(), c, src)
-		if errors.Is(err, source.ErrReach) {
-			continue // removed since the servers were read
-		}
+		r, ok, err := h.resources.reached(ctx, c, src)
 		if err != nil {
 			return nil, err
+		}
+		if !ok {
+			continue
 		}
 		list = append(list, wire.Device{
 			Name: r.Name, PublicAddress: r.PublicAddress, Product: r.Product, ProductVersion: r.ProductVersion,

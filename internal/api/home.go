@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/home"
-	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -32,10 +30,7 @@ var errInvitation = fault.New(fault.Denied,
 // read returns the caller's home.
 func (h homeHandlers) read(ctx context.Context, c *call) (home.Home, error) {
 	found, err := h.homes.Of(ctx, c.principal.AccountID)
-	if errors.Is(err, account.ErrNotFound) {
-		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
-	}
-	return found, err
+	return found, asInvalid(err)
 }
 
 // home returns the wire form of a home.
@@ -53,8 +48,8 @@ func (h homeHandlers) home(c *call, found home.Home) wire.Home {
 	return body
 }
 
-// user returns a user of a home for a response: never with a token. The e-mail
-// address of another user is shown to admins only.
+// user returns a user of a home for a response: never with a token. The users of a home
+// see each other's e-mail addresses.
 func (h homeHandlers) user(c *call, u home.User) wire.HomeUser {
 	p := person(u.Account, home.Facts{})
 	body := wire.HomeUser{

@@ -3,13 +3,10 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
@@ -58,15 +55,14 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 	if err != nil {
 		return nil, nil, err
 	}
-	by := c.actor()
 	list := make([]wire.Resource, 0, len(servers))
 	for _, src := range servers {
-		r, err := h.resource(ctx, by, c, src)
-		if errors.Is(err, source.ErrReach) {
-			continue // access was removed since the servers were read
-		}
+		r, ok, err := h.reached(ctx, c, src)
 		if err != nil {
 			return nil, nil, err
+		}
+		if !ok {
+			continue
 		}
 		r.Home = !r.Owned && housemates[src.OwnerID]
 		r.Connections = wanted.filter(r.Connections)
@@ -86,28 +82,23 @@ func (h resourceHandlers) housemates(ctx context.Context, c *call, servers []sou
 		return nil, nil
 	}
 	found, err := h.homes.Of(ctx, c.principal.AccountID)
-	if errors.Is(err, account.ErrNotFound) {
-		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
-	}
 	list := make(map[int64]bool, len(found.Users))
 	for _, u := range found.Users {
 		list[u.Account.ID] = true
 	}
-	return list, err
+	return list, asInvalid(err)
 }
 
 // servers returns the servers that the caller can reach.
 func (h resourceHandlers) servers(ctx context.Context, c *call) ([]source.Source, error) {
 	all, err := h.sources.Servers(ctx, c.principal.AccountID)
-	if errors.Is(err, account.ErrNotFound) {
-		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
-	}
-	return all, err
+	return all, asInvalid(err)
 }
 
-// reached is resource, and reports whether the caller can still reach the server.
+// reached is resource, and reports whether the caller can still reach the server: access may
+// have been removed since the servers were read.
 func (h resourceHandlers) reached(ctx context.Context, c *call, src source.Source) (wire.Resource, bool, error) {
-	r, err := h.resource(ctx, c.actor(), c, src)
+	r, err := h.resource(ctx, c, src)
 	if errors.Is(err, source.ErrReach) {
 		return r, false, nil
 	}
@@ -115,23 +106,21 @@ func (h resourceHandlers) reached(ctx context.Context, c *call, src source.Sourc
 }
 
 // resource returns a server with a token for it.
-func (h resourceHandlers) resource(
-	ctx context.Context, by audit.Actor, c *call, src source.Source,
-) (wire.Resource, error) {
+func (h resourceHandlers) resource(ctx context.Context, c *call, src source.Source) (wire.Resource, error) {
 	owned := src.OwnedBy(c.principal.AccountID, c.principal.Admin)
 	// A request with a JWT gets that JWT for the account's own servers, and an opaque
 	// token for the others (a client's source).
 	accessToken := c.Token
 	if !owned || c.principal.Kind != token.JWT {
 		var err error
-		if accessToken, err = h.sources.Token(ctx, by, c.principal, src.ID); err != nil {
+		if accessToken, err = h.sources.Token(ctx, c.actor(), c.principal, src.ID); err != nil {
 			return wire.Resource{}, err
 		}
 	}
 	r := wire.Resource{
 		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, Platform: src.Platform,
 		PlatformVersion: src.PlatformVersion, Device: src.Device, ClientIdentifier: src.Identifier,
-		CreatedAt: src.CreatedAt, LastSeenAt: h.now(), Provides: "server", PublicAddress: publicAddress(src),
+		CreatedAt: src.CreatedAt, LastSeenAt: h.now(), Provides: "server", PublicAddress: reachedAt(src).Address,
 		PublicAddressMatches: sameNetwork(src, c.address), AccessToken: accessToken, Owned: owned, Connections: connections(src),
 	}
 	if src.ID == h.sources.Self().ID {
