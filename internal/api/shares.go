@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -61,6 +60,11 @@ func (h shareHandlers) sharesV1(ctx context.Context, c *call) (answer, error) {
 
 // shareOneV1 shows one of them.
 func (h shareHandlers) shareOneV1(ctx context.Context, c *call) (answer, error) {
+	return h.numberedV1(ctx, c, number(c, "share"))
+}
+
+// numberedV1 shows the share with a number, which must be of the server in the path.
+func (h shareHandlers) numberedV1(ctx context.Context, c *call, share int64) (answer, error) {
 	src, err := h.sources.OwnServer(ctx, c.principal.AccountID, c.http.PathValue("id"))
 	if err != nil {
 		return answer{}, err
@@ -70,7 +74,7 @@ func (h shareHandlers) shareOneV1(ctx context.Context, c *call) (answer, error) 
 		return answer{}, err
 	}
 	for _, s := range list {
-		if s.Number == number(c, "share") {
+		if s.Number == share {
 			return h.answerV1(ctx, c, src, []source.Shared{s})
 		}
 	}
@@ -132,8 +136,7 @@ func (h shareHandlers) inviteV1(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	if i.Accepted {
-		c.http.SetPathValue("share", fmt.Sprint(i.Number))
-		ans, err := h.shareOneV1(ctx, c)
+		ans, err := h.numberedV1(ctx, c, i.Number)
 		ans.status = http.StatusCreated
 		return ans, err
 	}
