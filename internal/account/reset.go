@@ -147,6 +147,14 @@ type MadeReset struct {
 	Mailed bool
 }
 
+// MailedTo returns the address to which the link is being sent, or "" if it is not.
+func (m MadeReset) MailedTo() string {
+	if !m.Mailed {
+		return ""
+	}
+	return m.Account.Email
+}
+
 // MailReset is NewReset, and also sends the link to the account if it is for a new
 // password and an admin has confirmed the account's e-mail address. It does not send a
 // link that creates a passkey or turns off a second factor. The e-mail is queued in the

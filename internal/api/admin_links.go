@@ -125,7 +125,7 @@ func (f adminLinks) invite(ctx context.Context, c *adminCall) (int, any, error) 
 	}
 	made.Maker = c.key.Maker
 	return http.StatusCreated, madeInvitationJSON{
-		newInvitationJSON(made), f.link(c, "/invitation", secret), mailedTo(made.Queued, made.Email),
+		newInvitationJSON(made), f.link(c, "/invitation", secret), made.MailedTo(),
 	}, nil
 }
 
@@ -138,14 +138,6 @@ func (f adminLinks) sendsMail(email string) error {
 		return fault.Invalidf("mail", "there is no e-mail address to send the link to")
 	}
 	return nil
-}
-
-// mailedTo returns the address of an e-mail, or "" if none is sent.
-func mailedTo(mailed bool, address string) string {
-	if !mailed {
-		return ""
-	}
-	return address
 }
 
 // servers returns the servers with some identifiers.
@@ -200,7 +192,7 @@ func (f adminLinks) reset(ctx context.Context, c *adminCall) (int, any, error) {
 		return 0, nil, ofLink(err)
 	}
 	return http.StatusCreated, resetLinkJSON{
-		f.link(c, "/reset", made.Secret), made.ExpiresAt, mailedTo(made.Mailed, made.Account.Email),
+		f.link(c, "/reset", made.Secret), made.ExpiresAt, made.MailedTo(),
 	}, nil
 }
 

@@ -98,7 +98,7 @@ func (cs inviteCommands) printInvitation(ctx context.Context, c *core.Core, base
 		return plainExists(err)
 	}
 	return cs.printLink(handedLink{
-		Link: base + string(web.InvitationLink(secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Queued, made.Email),
+		Link: base + string(web.InvitationLink(secret)), ExpiresAt: made.ExpiresAt, Mailed: made.MailedTo(),
 	}, o.byMail, fmt.Sprintf("invitation %d: it works once, and expires at %s", made.ID, shortTime(made.ExpiresAt)))
 }
 
@@ -107,14 +107,6 @@ type handedLink struct {
 	Link      string    `json:"link"`      // in the clear
 	ExpiresAt time.Time `json:"expiresAt"` // RFC 3339
 	Mailed    string    `json:"mailed"`    // the address that it is being sent to; empty: none
-}
-
-// mailedTo returns the address of an e-mail, or "" if none is sent.
-func mailedTo(mailed bool, address string) string {
-	if !mailed {
-		return ""
-	}
-	return address
 }
 
 // printLink prints a link that is shown once, with its QR code if it is printed on a

@@ -100,7 +100,7 @@ func (cs accountCommands) printResetLink(ctx context.Context, c *core.Core, acc 
 		return err
 	}
 	return cs.printLink(handedLink{
-		Link: base + string(web.ResetPath(made.Secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Mailed, made.Account.Email),
+		Link: base + string(web.ResetPath(made.Secret)), ExpiresAt: made.ExpiresAt, Mailed: made.MailedTo(),
 	}, o.byMail, fmt.Sprintf("give it to %s only; it works once, and expires at %s", acc.Username, shortTime(made.ExpiresAt)))
 }
 

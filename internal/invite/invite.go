@@ -92,6 +92,14 @@ type Invitation struct {
 	Queued bool
 }
 
+// MailedTo returns the address to which the link is being sent, or "" if it is not.
+func (i Invitation) MailedTo() string {
+	if !i.Queued {
+		return ""
+	}
+	return i.Email
+}
+
 // Server is a server that an invitation shares.
 type Server struct {
 	ID   int64
