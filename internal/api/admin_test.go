@@ -926,6 +926,19 @@ func TestAdminListings(t *testing.T) {
 	if want := "admin member person0 person1 person2 person3 person4 "; seen != want {
 		t.Errorf("read %q, want %q", seen, want)
 	}
+	// A cursor that was cut off, or that is of another listing, is an error, and not the
+	// first page again.
+	key = w.adminKey(t, "all", allScopes()...)
+	for _, row := range api.AdminRows() {
+		if !slices.Contains(row.Query, "after") {
+			continue
+		}
+		for _, forged := range []string{"after=x", "before=x", "after=W10", "after=WyJ4IiwieCIsIngiXQ", "before=WyJ4IiwieCIsIngiXQ", "after=WzEsMSwxLDEsMV0"} {
+			if status, body := w.manage(t, key, "GET", filled(row.Path)+"?"+forged, ""); status != 400 || !strings.Contains(body, "malformed") {
+				t.Errorf("%s?%s: status %d %s", row.Path, forged, status, body)
+			}
+		}
+	}
 	_, body := w.manage(t, key, "GET", "/admin/api/v1/audit?limit=2", "")
 	before := regexp.MustCompile(`"before":(\d+)`).FindStringSubmatch(body)
 	_, older := w.manage(t, key, "GET", "/admin/api/v1/audit?limit=2&before="+before[1], "")

@@ -46,6 +46,9 @@ type List[T any] struct {
 	// Next is the place after which there are more rows, and Previous the place before
 	// which there are more. They are empty if there is no such page.
 	Next, Previous Cursor
+	// Restarted reports that the request had a cursor that is not one of this listing,
+	// and so the rows are the first ones.
+	Restarted bool
 }
 
 // Cut returns the part that r asks for. read are its rows and, if there is one, the row
@@ -53,6 +56,7 @@ type List[T any] struct {
 // place towards the first row of the listing; inside, that they were read from a place and
 // not from an end. place returns the place of a row.
 func Cut[T any](read []T, r Request, back, inside bool, place func(T) Cursor) (l List[T]) {
+	l.Restarted = !inside && (r.After != "" || r.Before != "")
 	if len(read) == 0 {
 		return l
 	}

@@ -300,7 +300,7 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 	if err != nil {
 		return list, fmt.Errorf("listing sessions: %w", err)
 	}
-	list.Next, list.Previous = stored.Next, stored.Previous
+	list.Next, list.Previous, list.Restarted = stored.Next, stored.Previous, stored.Restarted
 	for _, session := range stored.Rows {
 		if session.valid(s.now()) {
 			list.Rows = append(list.Rows, session.Session)

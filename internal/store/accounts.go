@@ -170,7 +170,7 @@ func (Accounts) Search(
 	for _, f := range found.Rows {
 		l.Rows = append(l.Rows, f.Account)
 	}
-	l.Next, l.Previous = found.Next, found.Previous
+	l.Next, l.Previous, l.Restarted = found.Next, found.Previous, found.Restarted
 	return l, nil
 }
 

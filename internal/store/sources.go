@@ -237,7 +237,7 @@ func (Shares) OfSource(
 		return sharesOfSource.page(ctx, q, r, "h.source_id = $1", sourceID)
 	}
 	found, err := searchShares(ctx, q, sourceID, prefix, r)
-	list := paging.List[source.Share]{Next: found.Next, Previous: found.Previous}
+	list := paging.List[source.Share]{Next: found.Next, Previous: found.Previous, Restarted: found.Restarted}
 	for _, f := range found.Rows {
 		list.Rows = append(list.Rows, f.Share)
 	}

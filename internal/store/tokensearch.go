@@ -63,7 +63,7 @@ func (Tokens) Search(
 		return paging.List[token.Token]{}, fmt.Errorf("searching tokens: %w", err)
 	}
 	found := paging.Cut(list, r, s.back, known, func(f foundToken) paging.Cursor { return f.at.cursor() })
-	l := paging.List[token.Token]{Next: found.Next, Previous: found.Previous}
+	l := paging.List[token.Token]{Next: found.Next, Previous: found.Previous, Restarted: found.Restarted}
 	for _, f := range found.Rows {
 		l.Rows = append(l.Rows, f.Token)
 	}
