@@ -192,8 +192,10 @@ func parseConfig(path, text string) ([]fileSetting, error) {
 	} else if err != nil {
 		return nil, unreadable(path, text, err)
 	}
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+	if err := dec.Decode(&more); err == nil {
 		return nil, wrongUse("%s has more than one document", path)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, unreadable(path, text, err)
 	}
 	top := root.Content[0]
 	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
@@ -270,12 +272,14 @@ func unknownSetting(s fileSetting, known *pflag.FlagSet) error {
 
 // valuesOf returns the values of a setting as they would be given to its flag.
 func valuesOf(f *pflag.Flag, value *yaml.Node) ([]string, error) {
+	value = withoutAlias(value)
 	list := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode && (f.Value.Type() == "stringArray" || f.Name == "public-url") {
 		list = value.Content
 	}
 	var values []string
 	for _, v := range list {
+		v = withoutAlias(v)
 		switch {
 		case v.Kind != yaml.ScalarNode:
 			return nil, errors.New("its value is not a single text or number")
@@ -283,10 +287,24 @@ func valuesOf(f *pflag.Flag, value *yaml.Node) ([]string, error) {
 			return nil, errors.New("it has no value")
 		case strings.ContainsFunc(v.Value, unicode.IsControl):
 			return nil, errors.New("its value has a line break or another control character")
+		case f.Value.Type() == "int" && leadingZero.MatchString(v.Value):
+			return nil, errors.New("its value begins with 0, which would make it an octal number")
 		}
 		values = append(values, v.Value)
 	}
 	return values, nil
+}
+
+// leadingZero matches numbers that are octal in some versions of YAML, and decimal in
+// others.
+var leadingZero = regexp.MustCompile(`^[+-]?0[0-9_]`)
+
+// withoutAlias returns the node that a node refers to, or the node itself.
+func withoutAlias(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }
 
 // configCommands are the commands about the settings of the server.

@@ -50,6 +50,9 @@ func (f *folder) addFlags(flags *pflag.FlagSet) {
 
 // settle sets the defaults of unset flags.
 func (f *folder) settle() error {
+	if err := errors.Join(withoutTilde("--data", f.data), withoutTilde("--key-file", f.keyFile)); err != nil {
+		return err
+	}
 	if f.data == "" {
 		f.data = f.defaultData()
 	}
@@ -57,6 +60,15 @@ func (f *folder) settle() error {
 		f.keyFile = f.defaultKeyFile()
 	}
 	return errors.Join(absolute(&f.data), absolute(&f.keyFile))
+}
+
+// withoutTilde returns an error for a path that begins with ~. Shells replace that, but
+// not in a variable or a configuration file: usher would make a folder of this name.
+func withoutTilde(flag, path string) error {
+	if path == "~" || strings.HasPrefix(path, "~/") {
+		return wrongUse("%s %s: write the path of your home folder in place of ~", flag, path)
+	}
+	return nil
 }
 
 // absolute makes a path absolute, so that it means the same in a hint that is
