@@ -124,6 +124,9 @@ func (f adminSources) add(ctx context.Context, c *adminCall, kind source.Kind) (
 		src.Connections = append(src.Connections, source.Connection{URI: conn.URI, Local: local, Relay: conn.Relay})
 	}
 	src, err := f.sources.Add(ctx, c.actor(), src)
+	if err == nil {
+		src, err = f.sources.Find(ctx, source.Ref{Kind: kind, Identifier: src.Identifier})
+	}
 	return http.StatusCreated, newSourceJSON(src), err
 }
 

@@ -969,6 +969,27 @@ func TestAdminBodiesAreObjects(t *testing.T) {
 	}
 }
 
+// The answer to what creates an object has it as later answers do.
+func TestAdminCreatedAsStored(t *testing.T) {
+	w := newFixture(t, nil)
+	key := w.adminKey(t, "all", allScopes()...)
+	for _, c := range []struct{ path, body, later string }{
+		{"/accounts", `{"username":"mia","password":"correct horse"}`, "/accounts?sort=newest&limit=1"},
+		{"/servers", `{"identifier":"attic","name":"Attic","connections":[{"uri":"http://192.0.2.9:32400"}]}`, "/servers/attic"},
+		{"/servers/attic/sections", `{"name":"Films","type":"movie"}`, "/servers/attic/sections"},
+		{"/providers", `{"identifier":"guide","name":"Guide","connections":[{"uri":"http://192.0.2.9"}]}`, "/providers/guide"},
+		{"/accounts/2/home/users", `{"title":"Kid"}`, "/accounts/2/home"},
+		{"/invitations", `{"username":"noa"}`, "/invitations"},
+	} {
+		status, made := w.manage(t, key, "POST", "/admin/api/v1"+c.path, c.body)
+		_, later := w.manage(t, key, "GET", "/admin/api/v1"+c.later, "")
+		object, _, _ := strings.Cut(strings.TrimRight(made, "}\n"), `,"link"`) // which is not stored
+		if status != http.StatusCreated || !strings.Contains(later, object) {
+			t.Errorf("%s: status %d\n%s, and later\n%s", c.path, status, made, later)
+		}
+	}
+}
+
 // Unknown paths of the admin API get a problem document, and never a
 // redirect: a page below the same prefix would accept cookies.
 func TestUnknownAdminPaths(t *testing.T) {

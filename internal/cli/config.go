@@ -16,8 +16,10 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/suggest"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // provenance is the origin of a flag's value.
@@ -340,11 +342,22 @@ are not printed.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := o.level()
-			return errors.Join(cs.list(cmd.Flags()), o.check(), err)
+			return errors.Join(cs.list(cmd.Flags()), o.check(), err, cs.checkDatabase())
 		},
 	}
 	o.addFlags(cmd.Flags())
 	return cs.jsonFlag(cmd)
+}
+
+// checkDatabase checks that the URL of the database can be read, if it is set.
+func (cs configCommands) checkDatabase() error {
+	if cs.database == "" {
+		return nil
+	}
+	if err := core.CheckDatabase(plexauth.Secret(cs.database)); err != nil {
+		return wrongUse("--database: %w", err)
+	}
+	return nil
 }
 
 // shownSetting is a setting as usher config check shows it.

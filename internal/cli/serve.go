@@ -257,7 +257,7 @@ const softMemory = 128 << 20
 
 // check validates the flags and their combinations, and parses the networks.
 func (o *serveOptions) check() error {
-	for _, check := range []func() error{o.checkTLS, o.checkPublicURLs, o.parseNetworks, o.checkAddresses, o.checkNumbers} {
+	for _, check := range []func() error{o.checkTLS, o.checkPublicURLs, o.parseNetworks, o.checkAddresses, o.checkNumbers, o.checkID} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -368,6 +368,17 @@ func (o *serveOptions) checkNumbers() error {
 	}
 	if o.transientTTL <= 0 || o.transientTTL > 48*time.Hour {
 		return wrongUse("--transient-ttl %s is not between 0 and 48h", o.transientTTL)
+	}
+	return nil
+}
+
+// checkID checks the machine identifier, if it is set.
+func (o *serveOptions) checkID() error {
+	if o.id == "" {
+		return nil
+	}
+	if err := source.CheckSelf(o.id); err != nil {
+		return wrongUse("--server-id: %w", err)
 	}
 	return nil
 }

@@ -184,6 +184,9 @@ type Template = db.Template
 // ErrNoDatabase reports that the data folder has no database.
 var ErrNoDatabase = db.ErrNoDatabase
 
+// CheckDatabase returns an error if the URL of a database cannot be read, without its text.
+func CheckDatabase(url plexauth.Secret) error { return db.CheckURL(string(url)) }
+
 // ErrRefused reports that a PostgreSQL server denies access to this user.
 var ErrRefused = db.ErrRefused
 

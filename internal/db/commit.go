@@ -250,7 +250,9 @@ func (c *committer) runJobs(ctx context.Context, first job) (waiting []job, done
 	return waiting, done, nil
 }
 
-func (c *committer) newTx() *Tx { return &Tx{conn: c.conn, now: c.db.now().UTC()} }
+func (c *committer) newTx() *Tx {
+	return &Tx{conn: c.conn, now: c.db.now().UTC().Truncate(time.Millisecond)}
+}
 
 // commit flushes what a batch staged, publishes what it touched, and makes all
 // of it durable.

@@ -218,6 +218,15 @@ var errURL = errors.New("the address of the database cannot be read: it is postg
 // sslModes are the values of sslmode.
 var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 
+// CheckURL returns an error if the address of a database cannot be read. The error does
+// not quote it. CheckURL does not connect to the database.
+func CheckURL(address string) error {
+	if _, err := pgx.ParseConfig(address); err != nil {
+		return explainURL(address)
+	}
+	return nil
+}
+
 // explainURL says why an address cannot be read. The error of the parser may quote a part of
 // the password.
 func explainURL(address string) error {

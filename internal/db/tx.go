@@ -15,7 +15,8 @@ type Tx struct {
 	staged  []stagedValue
 }
 
-// Now returns the time of the write, in UTC: the same one at every call.
+// Now returns the time of the write, in UTC and to the millisecond, as it is stored: the
+// same one at every call.
 func (t *Tx) Now() time.Time { return t.now }
 
 // Exec runs a statement that returns no rows.

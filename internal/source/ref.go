@@ -79,6 +79,14 @@ func (r Ref) String() string {
 	return s
 }
 
+// CheckSelf returns an error if the machine identifier of this server is not possible.
+func CheckSelf(id string) error {
+	if err := checkIdentifier(id); err != nil {
+		return fault.Invalidf(identifierField, "the machine identifier %v", err)
+	}
+	return nil
+}
+
 // checkIdentifier rejects identifiers that are not possible in a source string or a
 // header.
 func checkIdentifier(id string) error {

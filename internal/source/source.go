@@ -179,8 +179,8 @@ func NewWithSelf(ctx context.Context, by audit.Actor, cfg Config, self Self) (*S
 			return nil, err
 		}
 	}
-	if err := checkIdentifier(string(id)); err != nil {
-		return nil, fault.Invalidf(identifierField, "the machine identifier %v", err)
+	if err := CheckSelf(string(id)); err != nil {
+		return nil, err
 	}
 	if self.Name = shown(self.Name); self.Name == "" {
 		self.Name = DefaultName
