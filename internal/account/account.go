@@ -109,6 +109,30 @@ func (a Account) CanSignIn() bool { return !a.Disabled && !a.Managed() }
 // HasSecondFactor reports whether signing in requires a verification code.
 func (a Account) HasSecondFactor() bool { return a.TOTPSeed != nil }
 
+// Profile is what responses say about an account. It contains no secrets.
+type Profile struct {
+	ID              int64
+	UUID            string
+	Username        string
+	Title           string
+	Email           string // can be empty
+	EmailConfirmed  bool
+	Managed         bool
+	HasPassword     bool
+	HasSecondFactor bool
+	HasBackupCodes  bool
+	CreatedAt       time.Time // to the millisecond, UTC
+}
+
+// Profile returns what responses say about the account.
+func (a Account) Profile() Profile {
+	return Profile{
+		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email,
+		EmailConfirmed: a.EmailConfirmed(), Managed: a.Managed(), HasPassword: a.PasswordHash != "",
+		HasSecondFactor: a.HasSecondFactor(), HasBackupCodes: a.BackupCodes > 0, CreatedAt: a.CreatedAt,
+	}
+}
+
 // Counts is how many accounts there are.
 type Counts struct{ Accounts, Admins, Disabled int }
 

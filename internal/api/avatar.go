@@ -41,7 +41,7 @@ func (h avatarHandlers) picture(ctx context.Context, c *call) (answer, error) {
 }
 
 // picturePath returns the path of an account's picture. It contains no token.
-func picturePath(a account.Account) string {
+func picturePath(a account.Profile) string {
 	return "/users/" + a.UUID + "/avatar?c=" + avatar.Version(a.Title)
 }
 

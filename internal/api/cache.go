@@ -48,7 +48,7 @@ func newAccountCache(d *db.DB, accounts *account.Service, homes *home.Service) *
 // page returns an account in encoded form.
 func (a *accountCache) page(ctx context.Context, id int64) (accountPage, error) {
 	return a.pages.Get(id, func() (accountPage, error) {
-		found, facts, err := a.homes.AccountFacts(ctx, id)
+		found, facts, err := a.homes.ProfileAndFacts(ctx, id)
 		if err != nil {
 			return accountPage{}, asInvalid(err)
 		}
@@ -62,10 +62,10 @@ func (a *accountCache) fresh(ctx context.Context, found account.Account) (accoun
 	if err != nil {
 		return accountPage{}, err
 	}
-	return encoded(found, facts), nil
+	return encoded(found.Profile(), facts), nil
 }
 
-func encoded(a account.Account, facts home.Facts) accountPage {
+func encoded(a account.Profile, facts home.Facts) accountPage {
 	return accountPage{picturePath(a), wire.NewAccount(person(a, facts)).Page()}
 }
 
@@ -74,8 +74,9 @@ func (a *accountCache) legacy(
 	ctx context.Context, c *call, avatars avatarHandlers, found account.Account, tok plexauth.Secret,
 ) (wire.Body, error) {
 	facts, err := a.homes.Facts(ctx, found)
+	profile := found.Profile()
 	return wire.LegacyAccount{
-		Person: person(found, facts), Token: tok, Thumb: avatars.base(c.http) + picturePath(found),
+		Person: person(profile, facts), Token: tok, Thumb: avatars.base(c.http) + picturePath(profile),
 	}, err
 }
 

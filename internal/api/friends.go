@@ -283,7 +283,7 @@ func (h friendHandlers) requests(ctx context.Context, c *call) (answer, error) {
 	for _, i := range received {
 		one := inviteV1(i.Sent)
 		one.Username, one.Email, one.FriendlyName = i.From.Username, i.From.Email, i.From.Title
-		one.Thumb = h.homes.avatars.base(c.http) + picturePath(i.From)
+		one.Thumb = h.homes.avatars.base(c.http) + picturePath(i.From.Profile())
 		list = append(list, one)
 	}
 	return answer{status: http.StatusOK, body: list}, nil

@@ -51,12 +51,12 @@ func (h homeHandlers) home(c *call, found home.Home) wire.Home {
 // user returns a user of a home for a response: never with a token. The users of a home
 // see each other's e-mail addresses.
 func (h homeHandlers) user(c *call, u home.User) wire.HomeUser {
-	p := person(u.Account, home.Facts{})
+	p := person(u.Account.Profile(), home.Facts{})
 	body := wire.HomeUser{
 		ID: p.ID, UUID: p.UUID, Admin: wire.Bool(u.Admin()), Guest: wire.Bool(u.Role == home.Guest),
 		Restricted: wire.Bool(u.Account.Managed()), HasPassword: wire.Bool(p.HasPassword), Protected: wire.Bool(u.Protected()),
 		Title: p.Title, Username: p.Username, Email: p.Email, FriendlyName: p.Title,
-		Thumb: h.avatars.base(c.http) + picturePath(u.Account),
+		Thumb: h.avatars.base(c.http) + picturePath(u.Account.Profile()),
 	}
 	if u.Restriction != "" {
 		body.RestrictionProfile = wire.Some(u.Restriction)

@@ -61,7 +61,7 @@ func (h mediaServerHandlers) systemAccount(c *call, a account.Account, ownerID i
 		id = ownerID
 	}
 	return wire.SystemAccount{
-		ID: id, Key: "/accounts/" + a.UUID, Name: a.Username, AutoSelectAudio: true, Thumb: h.avatars.base(c.http) + picturePath(a),
+		ID: id, Key: "/accounts/" + a.UUID, Name: a.Username, AutoSelectAudio: true, Thumb: h.avatars.base(c.http) + picturePath(a.Profile()),
 	}
 }
 

@@ -106,7 +106,7 @@ func (h shareHandlers) answerV1(ctx context.Context, c *call, src source.Source,
 		if err != nil {
 			return answer{}, err
 		}
-		p := person(a, home.Facts{})
+		p := person(a.Profile(), home.Facts{})
 		row := wire.LegacyShare{
 			ID: s.Number, Username: p.Username, Email: p.Email, UserID: a.ID, AccessToken: string(tok), Name: src.Name,
 			AcceptedAt: s.CreatedAt.Unix(), InvitedAt: s.CreatedAt.Unix(), AllLibraries: wire.Bool(!s.Chosen),

@@ -43,16 +43,16 @@ func (h userHandlers) detailsV1(ctx context.Context, c *call) (answer, error) {
 
 // person returns an account for a response. A managed account has no username, and
 // its name as the friendly one (third-party sample).
-func person(a account.Account, f home.Facts) wire.Person {
+func person(a account.Profile, f home.Facts) wire.Person {
 	p := wire.Person{
 		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email,
-		Confirmed: a.EmailConfirmed(), JoinedAt: a.CreatedAt,
-		HasPassword: a.PasswordHash != "", TwoFactorEnabled: a.TOTPSeed != nil, BackupCodes: a.BackupCodes > 0,
+		Confirmed: a.EmailConfirmed, JoinedAt: a.CreatedAt,
+		HasPassword: a.HasPassword, TwoFactorEnabled: a.HasSecondFactor, BackupCodes: a.HasBackupCodes,
 		House: wire.House{
 			Home: f.Home, Admin: f.Admin, Size: f.Size, Restricted: f.Restricted, Guest: f.Guest, Protected: f.Protected,
 		},
 	}
-	if a.Managed() {
+	if a.Managed {
 		p.Username, p.FriendlyName = "", a.Title
 	}
 	return p

@@ -88,6 +88,10 @@ func (r Role) String() string {
 	return "unknown"
 }
 
+// admin reports whether the role has the rights of the home's owner over its managed
+// users.
+func (r Role) admin() bool { return r == Owner || r == Admin }
+
 // Restrictions are the restrictions of managed users; "" means none. usher only reports
 // them: media servers decide what they mean. The names are from clients' sources.
 var Restrictions = []string{"", "little_kid", "older_kid", "teen"}
@@ -115,7 +119,7 @@ func (u User) Protected() bool { return u.PIN != "" }
 
 // Admin reports whether the user has the rights of the home's owner over its
 // managed users.
-func (u User) Admin() bool { return u.Role == Owner || u.Role == Admin }
+func (u User) Admin() bool { return u.Role.admin() }
 
 // Managed reports whether the user cannot sign in. If role and account disagree, it
 // returns false, so that nobody can switch to the user without a PIN.
@@ -171,7 +175,7 @@ func (h Home) Guest() (User, bool) {
 type Rows interface {
 	// User returns an account in its home: db.ErrNotFound if it is in none.
 	User(ctx context.Context, q db.Querier, accountID int64) (User, error)
-	// Resident returns an account with its role in its home. The error is
+	// Resident returns what responses say about an account and its home. The error is
 	// db.ErrNotFound if there is no such account.
 	Resident(ctx context.Context, q db.Querier, accountID int64) (Resident, error)
 	// Users returns the users of a home, by role and in the order in which the accounts
@@ -256,52 +260,54 @@ func (s *Service) of(ctx context.Context, q db.Querier, accountID int64) (Home, 
 
 // Facts is what clients can read about an account's home.
 type Facts struct {
-	Home        bool // the account is in a home
-	Admin       bool // as its owner or an admin
-	Size        int  // of the home; 1 without one
-	Restricted  bool // a managed user or the guest
-	Guest       bool
-	Protected   bool // has a PIN
-	Restriction string
+	Home       bool // the account is in a home
+	Admin      bool // as its owner or an admin
+	Size       int  // of the home; 1 without one
+	Restricted bool // a managed user or the guest
+	Guest      bool
+	Protected  bool // has a PIN
 }
 
 // Facts returns what clients can read about an account's home.
 func (s *Service) Facts(ctx context.Context, a account.Account) (Facts, error) {
-	_, facts, err := s.AccountFacts(ctx, a.ID)
+	_, facts, err := s.ProfileAndFacts(ctx, a.ID)
 	if errors.Is(err, account.ErrNotFound) { // it has been removed since
-		return Resident{User: User{Account: a}}.facts(), nil
+		return Resident{Profile: a.Profile()}.facts(), nil
 	}
 	return facts, err
 }
 
-// AccountFacts returns an account, and the facts about its home. Errors:
-// account.ErrNotFound.
-func (s *Service) AccountFacts(ctx context.Context, id int64) (account.Account, Facts, error) {
+// ProfileAndFacts returns what clients can read about an account and about its home.
+// Errors: account.ErrNotFound.
+func (s *Service) ProfileAndFacts(ctx context.Context, id int64) (account.Profile, Facts, error) {
 	var r Resident
 	err := s.db.Ask(ctx, func(ctx context.Context) (err error) {
 		r, err = s.rows.Resident(ctx, s.db, id)
 		return err
 	})
 	if errors.Is(err, db.ErrNotFound) {
-		return account.Account{}, Facts{}, fmt.Errorf("%w (%w)", account.ErrNotFound, err)
+		return account.Profile{}, Facts{}, fmt.Errorf("%w (%w)", account.ErrNotFound, err)
 	}
-	return r.Account, r.facts(), named("reading a home", err)
+	return r.Profile, r.facts(), named("reading a home", err)
 }
 
-// Resident is an account as a user of its home, with the number of users of the home.
-// If the account is in no home, OwnerID and Size are 0.
+// Resident is what responses say about an account and its home. Token checks read it for
+// each account that is not cached, so it has nothing else. If the account is in no home,
+// Role and Size are 0.
 type Resident struct {
-	User // without its tries and the time at which it joined
-	Size int
+	account.Profile
+	Role      Role
+	Protected bool // has a PIN; see [User.Protected]
+	Size      int  // users of the home
 }
 
 func (r Resident) facts() Facts {
-	if r.OwnerID == 0 {
-		return Facts{Size: 1, Restricted: r.Account.Managed()}
+	if r.Role == 0 {
+		return Facts{Size: 1, Restricted: r.Managed}
 	}
 	return Facts{
-		Home: true, Admin: r.Admin(), Size: r.Size, Restricted: r.Account.Managed(), Guest: r.Role == Guest,
-		Protected: r.Protected(), Restriction: r.Restriction,
+		Home: true, Admin: r.Role.admin(), Size: r.Size, Restricted: r.Managed, Guest: r.Role == Guest,
+		Protected: r.Protected,
 	}
 }
 

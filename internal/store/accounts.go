@@ -24,15 +24,11 @@ const accountColumns = `id, uuid, username, username_key, email, COALESCE(email_
 
 const selectAccount = "SELECT " + accountColumns + " FROM account "
 
-func scanAccount(row scanner) (account.Account, error) { return scanAccountAnd(row) }
-
-// scanAccountAnd scans the columns of an account, and those that follow them.
-func scanAccountAnd(row scanner, more ...any) (a account.Account, err error) {
+func scanAccount(row scanner) (a account.Account, err error) {
 	var created, since int64
-	dest := []any{&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.ConfirmedEmail, &a.Title,
+	err = row.Scan(&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.ConfirmedEmail, &a.Title,
 		&a.PasswordHash, &a.Admin, &a.Disabled, &a.TOTPSeed, &a.TOTPStep, &a.Revision, &created, &a.BackupCodes,
-		&a.OwnerID, &a.PasswordOff, &a.PasskeyRequired, &since}
-	err = row.Scan(append(dest, more...)...)
+		&a.OwnerID, &a.PasswordOff, &a.PasskeyRequired, &since)
 	a.CreatedAt, a.AdminSince = fromMillis(created), fromMillis(since)
 	return a, err
 }

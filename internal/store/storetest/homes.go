@@ -3,17 +3,18 @@ package storetest
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/home"
+	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 )
 
 var homeTests = []test{
 	{"Homes/A user is read back whole", testHomeUser},
+	{"Homes/A resident has the profile of the account", testResidentProfile},
 	{"Homes/Writers touch the whole home", testTouchHome},
 	{"Homes/An owner takes the managed accounts along", testDeleteOwner},
 	{"Homes/Tokens of a switch are found from both sides", testSwitched},
@@ -21,6 +22,43 @@ var homeTests = []test{
 }
 
 var homes store.Homes
+
+// The profile that Resident reads is the one that the whole account has.
+func testResidentProfile(t *testing.T, w *fixture) {
+	all := whole("mia")
+	changed := func(change func(*account.Account)) account.Account {
+		a := newAccount("noa")
+		change(&a)
+		return a
+	}
+	for what, a := range map[string]account.Account{
+		"everything":             all,
+		"no e-mail address":      changed(func(a *account.Account) { a.Email, a.EmailKey, a.ConfirmedEmail = "", "", "" }),
+		"another one confirmed":  changed(func(a *account.Account) { a.ConfirmedEmail = "other@example.org" }),
+		"confirmed in this case": changed(func(a *account.Account) { a.ConfirmedEmail = a.Email }),
+		"no password":            changed(func(a *account.Account) { a.PasswordHash = "" }),
+		"a second factor":        changed(func(a *account.Account) { a.TOTPSeed = []byte("sealed") }),
+	} {
+		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+			if a.ID, err = accounts.Insert(ctx, tx, a); err != nil || what != "everything" {
+				return err
+			}
+			return accounts.SetBackupCodes(ctx, tx, a.ID, []signin.Hash{{1}, {2}})
+		})
+		got, err := accounts.Get(t.Context(), w, a.ID)
+		must(t, err)
+		resident, err := homes.Resident(t.Context(), w, a.ID)
+		must(t, err)
+		same(t, what, resident, home.Resident{Profile: got.Profile()})
+		if what == "everything" {
+			same(t, what, resident.Profile, account.Profile{
+				ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email, EmailConfirmed: true,
+				HasPassword: true, HasSecondFactor: true, HasBackupCodes: true, CreatedAt: a.CreatedAt,
+			})
+		}
+		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, a.ID) })
+	}
+}
 
 // managed adds an account that another one's home manages, with its user.
 func (w *fixture) managed(name string, ownerID int64) home.User {
@@ -61,12 +99,10 @@ func testHomeUser(t *testing.T, w *fixture) {
 		same(t, "User", got, kid)
 		resident, err := homes.Resident(t.Context(), q, kid.Account.ID)
 		must(t, err)
-		brief := kid
-		brief.Wrong, brief.LockedUntil, brief.JoinedAt = 0, time.Time{}, time.Time{}
-		same(t, "Resident", resident, home.Resident{User: brief, Size: 2})
+		same(t, "Resident", resident, home.Resident{Profile: kid.Account.Profile(), Role: home.Guest, Protected: true, Size: 2})
 		resident, err = homes.Resident(t.Context(), q, alone.ID)
 		must(t, err)
-		same(t, "a resident of no home", resident, home.Resident{User: home.User{Account: alone}})
+		same(t, "a resident of no home", resident, home.Resident{Profile: alone.Profile()})
 		_, err = homes.Resident(t.Context(), q, 1<<40)
 		want(t, "a resident that is not there", err, db.ErrNotFound)
 		users, err := homes.Users(t.Context(), q, mia.OwnerID)
