@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // A Body is a response that can be encoded in either format.
@@ -34,6 +35,16 @@ func appendJSONText(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	dst = append(dst, s...)
 	return append(dst, '"')
+}
+
+// appendEscapedJSONText encodes a string as json.Marshal does, which also escapes what is
+// special in HTML.
+func appendEscapedJSONText(dst []byte, s string) []byte {
+	if strings.ContainsAny(s, "<>&") {
+		b, _ := json.Marshal(s) // a string can always be encoded
+		return append(dst, b...)
+	}
+	return appendJSONText(dst, s)
 }
 
 func appendXML(dst []byte, v any) ([]byte, error) {

@@ -639,6 +639,35 @@ func TestAccountXML(t *testing.T) {
 	}
 }
 
+// An account's JSON is assembled from texts that are encoded once for all accounts. It is
+// what encoding/json makes of the account.
+func TestAccountJSONIsStandard(t *testing.T) {
+	texts := []string{"", "mia", "Zoë 日本", `"\\`, "<b>&amp;", "a\u2028b\x00\n\x7f", "\xff", `","title":"x`, `{"id":0}`}
+	var people []wire.Person
+	for i, text := range texts {
+		odd := i%2 == 1
+		people = append(people, wire.Person{
+			ID: int64(i) << 30, UUID: text, Username: texts[(i+1)%len(texts)], Title: texts[(i+2)%len(texts)], Email: texts[(i+3)%len(texts)],
+			FriendlyName: texts[(i+4)%len(texts)], Confirmed: odd, JoinedAt: joined.AddDate(-30*i, 0, 0), HasPassword: !odd,
+			TwoFactorEnabled: i%3 == 0, BackupCodes: i%3 == 1,
+			House: wire.House{Home: odd, Admin: i%3 == 2, Size: i, Restricted: i%4 == 0, Guest: i%4 == 1, Protected: i%4 == 2},
+		})
+	}
+	for _, p := range people {
+		for _, v := range []wire.Variant{0, wire.NoNulls, wire.TextEnums, wire.NoNulls | wire.TextEnums} {
+			a := wire.NewAccount(p)
+			want, err := json.Marshal(wire.InVariant(a, v))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := encode(t, a.Page().With("tok", "", joined), wire.JSON, v)
+			if before, _, _ := strings.Cut(string(got), `,"rememberExpiresAt":`); before+"}" != string(want) {
+				t.Errorf("variant %b:\n%s}, want\n%s", v, before, want)
+			}
+		}
+	}
+}
+
 // An account is encoded once for many answers.
 func TestAccountIsEncodedOnce(t *testing.T) {
 	for _, f := range []wire.Format{wire.JSON, wire.XML} {
