@@ -3,10 +3,13 @@ package cli
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/missed"
 )
 
@@ -41,4 +44,27 @@ func TestMissedPathsAreSaved(t *testing.T) {
 			t.Errorf("%d paths are saved after the server has stopped, want 4", got)
 		}
 	})
+}
+
+// The clock is right as far as usher can know, or nothing keeps it right, or it was set
+// back, which is the worst of them.
+func TestDoctorClock(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		ahead          time.Duration // of the last event
+		unsynchronised bool
+		result, detail string
+	}{
+		{"right", 0, false, resultOK, "it is "},
+		{"not synchronised", 0, true, resultNote, "the system reports that its clock is not synchronised"},
+		{"set back", 5 * time.Minute, false, resultWrong, "the clock was set back"},
+		{"both", 5 * time.Minute, true, resultWrong, "the clock was set back"},
+	} {
+		c := coretest.New(t, core.Config{Now: func() time.Time { return time.Now().Add(test.ahead) }})
+		c.Add("mia")
+		got := checkClock(t.Context(), c.Core, test.unsynchronised)
+		if got.Result != test.result || !strings.Contains(got.Detail, test.detail) {
+			t.Errorf("%s: %+v, want %s with %q", test.name, got, test.result, test.detail)
+		}
+	}
 }

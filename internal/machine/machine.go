@@ -29,6 +29,18 @@ const renewBy = 10 * 24 * time.Hour
 type Place struct {
 	Folder      string // with the data
 	Certificate string // a PEM file with the certificate that the server presents
+	// Unsynchronised reports whether the clock is known not to be synchronised. Nil:
+	// the system is asked.
+	Unsynchronised func() bool
+}
+
+// ClockUnsynchronised reports whether the clock of the place is known not to be
+// synchronised.
+func (p Place) ClockUnsynchronised() bool {
+	if p.Unsynchronised != nil {
+		return p.Unsynchronised()
+	}
+	return ClockUnsynchronised()
 }
 
 // ReadCertificate returns the first certificate of a PEM file, which is the server's

@@ -81,7 +81,7 @@ func (w warnings) ofClock(ctx context.Context) (phrase, error) {
 	switch {
 	case len(last) > 0 && last[0].At.Sub(w.now()) > machine.MaxAhead:
 		return say("The clock of the server was set back: the last event is from later than now. Codes of second factors may be refused."), nil
-	case machine.ClockUnsynchronised():
+	case w.machine.ClockUnsynchronised():
 		return say("The clock of the server is not synchronised. Codes of second factors are rejected if it is wrong by a minute."), nil
 	}
 	return phrase{}, nil

@@ -94,6 +94,39 @@ func TestClockWarning(t *testing.T) {
 	b.reads("/admin", warning)
 }
 
+// Admins see that nothing keeps the clock right, until something does. A clock that was
+// set back as well is one warning only: the worse one.
+func TestUnsynchronisedClockWarning(t *testing.T) {
+	now, unsynchronised := time.Now(), false
+	w := newFixture(t, func(c *config) {
+		c.Now = func() time.Time { return now }
+		c.Server.Machine.Unsynchronised = func() bool { return unsynchronised }
+	})
+	w.people()
+	b := w.browser().signIn("olga")
+	const warning, setBack = "The clock of the server is not synchronised", "The clock of the server was set back"
+	shown := func(want ...string) {
+		t.Helper()
+		page := b.reads("/admin", want...)
+		for _, text := range []string{warning, setBack} {
+			if strings.Contains(page, text) != slices.Contains(want, text) {
+				t.Errorf("%q: want %v", text, want)
+			}
+		}
+	}
+	shown()
+	unsynchronised = true
+	shown(warning)
+	now = now.Add(-5 * time.Minute)
+	shown(setBack)
+	now = now.Add(5 * time.Minute)
+	shown(warning)
+	unsynchronised = false
+	shown()
+	unsynchronised = true
+	w.browser().signIn("mia").wantPage(w.browser().signIn("mia").get("/admin"), 403)
+}
+
 // A warning disappears when its cause is gone, without a restart of the server.
 func TestWarningsVanish(t *testing.T) {
 	const day = 24 * time.Hour
