@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,10 +41,23 @@ func TestNeeds(t *testing.T) {
 	stranger, mia, half := w.browser(), w.browser().signIn("mia"), w.browser()
 	half.wantTo(half.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}}), "/auth/code?next=%2Faccount")
 	ours := http.Header{"Sec-Fetch-Site": {"same-origin"}}
+	pages := make(map[string]bool)
 	for _, row := range rows(t) {
-		next := "/auth?next=%2Faccount"
-		if row.Method == http.MethodGet {
-			next = "/auth?next=" + url.QueryEscape(row.Path)
+		pages[row.Path] = pages[row.Path] || row.Method == http.MethodGet && (row.SignedIn || row.Path == "/auth")
+	}
+	for _, row := range rows(t) {
+		next := "/auth?next=" + url.QueryEscape(row.Path)
+		switch {
+		case row.HalfSignedIn && row.Method == http.MethodGet:
+			next = "/auth?next=%2Faccount"
+		case row.HalfSignedIn:
+			next = "/auth?next=%2Faccount&late=1"
+		case row.Method == http.MethodPost && row.SignedIn:
+			form := row.Path
+			for !pages[form] {
+				form = path.Dir(form)
+			}
+			next = "/auth?next=" + url.QueryEscape(form+"?done=unsaved")
 		}
 		if row.SignedIn || row.HalfSignedIn {
 			stranger.wantTo(stranger.do(row.Method, row.Path, nil, ours), next)
@@ -532,10 +546,10 @@ func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 			if replaced := row.change(w, mia, olga); replaced != nil {
 				codes = replaced
 			}
-			thief.wantTo(thief.get("/auth/code"), "/auth?next=%2Fauth%2Fcode")
-			thief.sends("/auth/code", "/auth?next=%2Faccount", "code", string(codes[1]))
+			thief.wantTo(thief.get("/auth/code"), "/auth?next=%2Faccount")
+			thief.sends("/auth/code", "/auth?next=%2Faccount&late=1", "code", string(codes[1]))
 			for _, path := range []string{"/auth/code/passkey/challenge", "/auth/code/passkey"} {
-				thief.sends(path, "/auth?next=%2Faccount", "answer", "{}")
+				thief.sends(path, "/auth?next=%2Faccount&late=1", "answer", "{}")
 			}
 			thief.wantPage(thief.get("/auth"), 200, "Sign in")
 			thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
@@ -561,7 +575,7 @@ func TestHalfSessionIsVoidDuringTheRequest(t *testing.T) {
 	w.must(w.Accounts.SetPassword(t.Context(), operator, w.account("mia").ID, "the new password"))
 	form := url.Values{"code": {string(codes[0])}, "next": {"/link"}}
 	to, err := web.SubmitCode(t.Context(), w.Core.Core, half, form)
-	if err != nil || to != "/auth?next=%2Flink" {
+	if err != nil || to != "/auth?next=%2Flink&late=1" {
 		t.Errorf("the code leads to %q, %v; want the sign-in page", to, err)
 	}
 }

@@ -40,7 +40,8 @@ type frame struct {
 	// publicURL is where browsers reach the pages; empty if not configured.
 	publicURL string
 	// root is its path.
-	root root
+	root      root
+	formPages formPages
 	// tabs link the pages of a kind to each other.
 	tabs      []tabs
 	templates *templates
@@ -54,6 +55,7 @@ type frame struct {
 
 // mount adds a page to a mux. around wraps each handler.
 func (f *frame) mount(mux *http.ServeMux, p page, around wrapper) {
+	f.formPages.add(p)
 	mux.Handle(p.method+" "+p.path, around(p.path, f.handler(p)))
 	if p.method == http.MethodGet && !strings.HasSuffix(p.path, "/{$}") {
 		mux.Handle("GET "+p.path+"/{$}", around(p.path, http.HandlerFunc(f.withoutSlash)))
@@ -111,7 +113,7 @@ func (f *frame) answer(ctx context.Context, p page, v *visit) (view, error) {
 	}
 	switch {
 	case p.need == halfSignedIn && !v.halfSignedIn(), p.need >= signedIn && !v.signedIn():
-		return view{to: signInPath(v)}, nil
+		return view{to: f.signInPath(v, p.need)}, nil
 	case p.need == admin && !v.account.Admin:
 		return view{}, errNotAdmin
 	}

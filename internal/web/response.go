@@ -49,6 +49,8 @@ type layoutData struct {
 	Path    string
 	// Tabs are the links between the pages of one kind; empty on other pages.
 	Tabs tabs
+	// Unsaved: the visitor was signed out when they sent a form of this page.
+	Unsaved bool
 	// Server is what this server is called, and Version that of usher.
 	Server, Version string
 	Data            any
@@ -102,7 +104,7 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 	var b bytes.Buffer
 	data := layoutData{
 		Account: v.account, Path: v.URL.Path, Tabs: tabsAt(f.tabs, v), Data: answer.data,
-		Server: f.name, Version: f.version,
+		Unsaved: v.signedIn() && isUnsaved(v.URL), Server: f.name, Version: f.version,
 	}
 	page, err := f.templates.named(answer.name, v.language(), v.account.ID != 0 && v.account.ByPasskeyOnly())
 	if err == nil {

@@ -58,7 +58,7 @@ func (s *secondStep) submit(ctx context.Context, v *visit) (view, error) {
 	answer, err := s.byCode(ctx, v, form.Next)
 	if errors.Is(err, account.ErrCredentials) || errors.Is(err, session.ErrNotFound) {
 		// The account changed during the request, so the session is void.
-		return view{to: signInThen(form.Next)}, nil
+		return view{to: signInThen(form.Next) + "&late=1"}, nil
 	}
 	if errors.Is(err, account.ErrCode) {
 		err = fault.WithField(err, "code", "")

@@ -44,7 +44,7 @@ func (s *signIn) auth(ctx context.Context, v *visit) (view, error) {
 	case v.halfSignedIn():
 		return view{to: halfWayPath(next)}, nil
 	}
-	return s.show(ctx, v, 0, signInData{Next: next, Product: request.Product})
+	return s.show(ctx, v, 0, signInData{Next: next, Product: request.Product, Late: v.URL.Query().Get("late") != ""})
 }
 
 // signInData is the sign-in form.
@@ -55,6 +55,14 @@ type signInData struct {
 	Passkeys bool   // passkeys work at this address
 	SignUp   string // the page to sign up; empty: an admin adds accounts
 	Mail     bool   // users who have lost the password can request a link by e-mail
+	// Late: the second step came too late, so the sign-in begins again.
+	Late bool
+}
+
+// Unsaved reports whether the visitor was signed out before they sent a form.
+func (d signInData) Unsaved() bool {
+	next, err := url.Parse(d.Next)
+	return err == nil && isUnsaved(next)
 }
 
 func (s *signIn) show(ctx context.Context, v *visit, status int, data signInData) (view, error) {

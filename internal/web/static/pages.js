@@ -27,6 +27,37 @@ for (const labelled of document.querySelectorAll("[data-label-at]")) {
 	labelled.setAttribute("aria-label", labelled.getAttribute("aria-label").replace(labelText, local(labelAt, labelText)));
 }
 
+// What is typed into a form stays in this tab until the form is answered. If the visitor was signed out meanwhile, it is in the
+// form again as soon as the same account is signed in. Passwords and codes are not kept.
+const typedKey = "usher typed";
+const account = document.documentElement.dataset.account;
+const typedIn = (form) => [...form.elements].filter((field) => field.name && !/^(hidden|password|submit|button|file)$/.test(field.type) &&
+	field.autocomplete !== "one-time-code" && !field.matches(".code, [data-boxes] *"));
+const keepTyped = (form) => {
+	const fields = typedIn(form).map(({ name, value, checked }) => ({ name, value, checked }));
+	sessionStorage.setItem(typedKey, JSON.stringify({ account, action: form.getAttribute("action"), fields }));
+};
+const typeAgain = ({ action, fields }) => {
+	const form = [...document.forms].find((f) => f.method === "post" && f.getAttribute("action") === action);
+	if (!form || fields.length === 0) return;
+	for (const field of typedIn(form)) {
+		const box = /^(checkbox|radio)$/.test(field.type);
+		const was = fields.find(({ name, value }) => name === field.name && (!box || value === field.value));
+		if (was && box) field.checked = was.checked;
+		else if (was) field.value = was.value;
+		for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+	}
+	document.querySelector("[data-typed]").hidden = false;
+};
+if (account) {
+	const typed = JSON.parse(sessionStorage.getItem(typedKey));
+	sessionStorage.removeItem(typedKey);
+	if (typed && typed.account === account && document.getElementById("unsaved")) typeAgain(typed);
+}
+document.addEventListener("submit", ({ target }) => {
+	if (account && target.method === "post") keepTyped(target);
+});
+
 // A form that is being answered is not sent again by a second click: it would add or revoke something twice.
 document.addEventListener("submit", (event) => {
 	if (event.defaultPrevented) return;

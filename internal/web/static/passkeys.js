@@ -18,7 +18,7 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		const response = await fetch(document.documentElement.dataset.root + path, { method: "POST", body: new URLSearchParams(fields) });
 		const json = (response.headers.get("Content-Type") || "").startsWith("application/json");
 		if (!json) {
-			if (response.redirected) location.reload(); // the visitor was signed out
+			if (response.redirected) location.assign(response.url); // the visitor was signed out
 			throw new Problem(said.rejected);
 		}
 		const answer = await response.json();

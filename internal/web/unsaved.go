@@ -1,0 +1,64 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// A form that is sent after the session has ended changes nothing. The sign-in page says
+// so, and leads back to the page that has the form, which says so again. Its script fills
+// in what was typed, for the same account only.
+
+// unsaved is the "done" in the address of a page with a form that was not saved.
+const unsaved = "unsaved"
+
+// isUnsaved reports whether an address is that of such a page.
+func isUnsaved(u *url.URL) bool { return u.Query().Get("done") == unsaved }
+
+// formPages finds pages with forms by their path.
+type formPages struct {
+	shown http.ServeMux // the pages of which a form can need a session
+	sent  http.ServeMux // where forms are sent
+}
+
+// add adds a row of the table.
+func (f *formPages) add(p page) {
+	switch {
+	case p.method == http.MethodPost:
+		f.sent.Handle(p.path, http.NotFoundHandler())
+	case p.need >= signedIn, p.path == "/auth":
+		f.shown.Handle(p.path, http.NotFoundHandler())
+	}
+}
+
+// has reports whether a page is at a path: /admin/servers/1 has one, and
+// /admin/servers/remove has not.
+func (f *formPages) has(path string) bool {
+	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}}
+	_, page := f.shown.Handler(r)
+	_, form := f.sent.Handler(r)
+	return page != "" && (form == "" || form == page)
+}
+
+// of returns the page that has the form of a visit: the one that the visitor came from or,
+// if that answered a form, the page above it.
+func (f *formPages) of(v *visit) string {
+	from, err := url.Parse(v.Referer())
+	if err != nil {
+		from = new(url.URL)
+	}
+	path := strings.TrimPrefix(from.Path, string(v.root))
+	if f.has(path) {
+		return done((&url.URL{Path: path, RawQuery: from.RawQuery}).String(), unsaved)
+	}
+	for _, path := range []string{path, v.URL.Path} {
+		for strings.HasPrefix(path, "/") {
+			if f.has(path) {
+				return done(path, unsaved)
+			}
+			path = path[:strings.LastIndexByte(path, '/')]
+		}
+	}
+	return done(ownPath, unsaved)
+}
