@@ -5,7 +5,6 @@ package mutation_test
 import (
 	"bytes"
 	"cmp"
-	_ "embed"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -69,9 +68,6 @@ const timedOut = "TIMED OUT"
 // that the tests do not cover, and changes that would not compile. Its coverage does not
 // include constants and conditions of a case.
 func (m mutant) made() bool { return m.killed() || m.Status == "LIVED" }
-
-//go:embed accepted.txt
-var acceptedText string
 
 func TestMutation(t *testing.T) {
 	if *only != "" && !slices.Contains(packages, *only) {
@@ -195,34 +191,6 @@ func named(t *testing.T, module, file string, mutants []mutant) map[string]mutan
 		names[name] = m
 	}
 	return names
-}
-
-// readAccepted reads accepted.txt: names of mutants, each followed by an indented
-// reason.
-func readAccepted(t *testing.T, written string) map[string]string {
-	t.Helper()
-	accepted := make(map[string]string)
-	name := ""
-	for line := range strings.Lines(written) {
-		text := strings.TrimSpace(line)
-		switch {
-		case text == "" || strings.HasPrefix(line, "#"):
-		case !strings.HasPrefix(line, " "):
-			if _, twice := accepted[text]; twice {
-				t.Errorf("accepted.txt lists this twice: %s", text)
-			}
-			name = text
-			accepted[name] = ""
-		default:
-			accepted[name] = strings.TrimSpace(accepted[name] + " " + text)
-		}
-	}
-	for name, reason := range accepted {
-		if reason == "" {
-			t.Errorf("accepted.txt gives no reason for: %s", name)
-		}
-	}
-	return accepted
 }
 
 // copyModule copies the module's files that git tracks or would add. Gremlins copies its
