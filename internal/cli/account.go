@@ -356,13 +356,13 @@ asks for a code that the app shows, and then prints the backup codes, once.`,
 	cmd.Flags().BoolVar(&here, "here", false, "set it up on this terminal, which shows the key, instead of with a link")
 	cmd.Flags().BoolVar(&yes, "yes", false, "like --here, and do not ask for a code from the app; or do not ask for confirmation of --remove")
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove the second factor")
-	cmd.Flags().StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
+	cmd.Flags().StringVar(&publicURL, "public-url", "", linkURLUsage)
 	return cmd
 }
 
 // linkTOTP prints a link by which the account's owner sets up a second factor.
 func (cs accountCommands) linkTOTP(ctx context.Context, c *core.Core, acc account.Account, publicURL string) error {
-	base, err := linkBase(publicURL)
+	base, err := cs.linkBase(ctx, c, publicURL, false)
 	if err != nil {
 		return err
 	}
@@ -380,6 +380,23 @@ func (cs accountCommands) linkTOTP(ctx context.Context, c *core.Core, acc accoun
 	fmt.Fprintln(cs.out, link)
 	fmt.Fprintf(cs.err, "give it to %s; it takes their password, works once, and expires at %s\n", acc.Username, shortTime(expires))
 	return nil
+}
+
+const linkURLUsage = "`URL` at which browsers reach the server, for the link (default that of the last usher serve)"
+
+// linkBase returns the URL with which the links of a command begin: that of --public-url or,
+// without it, the one of the server that was started last. byMail says that the server
+// sends the link.
+func (f *folder) linkBase(ctx context.Context, c *core.Core, publicURL string, byMail bool) (string, error) {
+	if byMail {
+		return f.mailBase(ctx, c, publicURL)
+	}
+	if publicURL == "" {
+		if base, err := c.LinkBase(ctx); err != nil || base != "" {
+			return base, err
+		}
+	}
+	return linkBase(publicURL)
 }
 
 // linkBase returns the URL at which browsers reach the server. The variable of

@@ -46,19 +46,18 @@ func (cs inviteCommands) create() *cobra.Command {
 		Long: `Print a link with which a user creates an account, once. It is shown only now: usher
 stores its hash. It becomes invalid when it expires or is revoked. With --mail, the
 server also sends it to the address of --email.`,
-		Example: `  usher invite create --public-url https://usher.example.org
+		Example: `  usher invite create
   usher invite create --name mia --email mia@example.org --server "Living room" --expires 48h
   usher invite create --email mia@example.org --mail`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			base, err := linkBase(o.publicURL)
-			if err != nil {
+			if _, err := linkBase(o.publicURL); err != nil {
 				return err
 			}
 			if o.byMail && o.Email == "" {
 				return wrongUse("--mail requires --email")
 			}
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				return cs.printInvitation(ctx, c, base, o)
+				return cs.printInvitation(ctx, c, o)
 			})
 		},
 	}
@@ -69,18 +68,17 @@ server also sends it to the address of --email.`,
 	f.StringArrayVar(&o.servers, "server", nil, "`server` to share with the account; can be repeated")
 	f.DurationVar(&o.Life, "expires", invite.DefaultLife, "how long the link works, 720h at most")
 	f.BoolVar(&o.byMail, "mail", false, "send the link to the address of --email, with the mail server of usher serve")
-	f.StringVar(&o.publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
+	f.StringVar(&o.publicURL, "public-url", "", linkURLUsage)
 	return cmd
 }
 
-// printInvitation creates an invitation, and prints its link. base is the start of the
-// link; with --mail, the start of the server's links replaces it.
-func (cs inviteCommands) printInvitation(ctx context.Context, c *core.Core, base string, o inviteOptions) error {
+// printInvitation creates an invitation, and prints its link.
+func (cs inviteCommands) printInvitation(ctx context.Context, c *core.Core, o inviteOptions) error {
+	base, err := cs.linkBase(ctx, c, o.publicURL, o.byMail)
+	if err != nil {
+		return err
+	}
 	if o.byMail {
-		var err error
-		if base, err = cs.mailBase(ctx, c, o.publicURL); err != nil {
-			return err
-		}
 		o.Letter = web.Letters{Base: plexauth.Secret(base), Server: c.ServerName()}.Invitation
 	}
 	for _, text := range o.servers {

@@ -43,15 +43,14 @@ well, nothing else changes, and the link asks for the current password.`,
   usher account reset-link mia --mail`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			base, err := linkBase(o.publicURL)
-			if err != nil {
+			if _, err := linkBase(o.publicURL); err != nil {
 				return err
 			}
 			if err := o.check(); err != nil {
 				return err
 			}
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
-				return cs.printResetLink(ctx, c, acc, base, o)
+				return cs.printResetLink(ctx, c, acc, o)
 			})
 		},
 	}
@@ -60,7 +59,7 @@ well, nothing else changes, and the link asks for the current password.`,
 	f.BoolVar(&o.keepPassword, "keep-password", false, "with --second-factor: the password stays, and the link asks for it")
 	f.BoolVar(&o.byMail, "mail", false, "send the link to the account's e-mail address, with the mail server of usher serve")
 	f.DurationVar(&o.life, "expires", account.ResetLife, "how long the link works, 24h at most")
-	f.StringVar(&o.publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
+	f.StringVar(&o.publicURL, "public-url", "", linkURLUsage)
 	return cmd
 }
 
@@ -77,19 +76,20 @@ func (o resetOptions) check() error {
 	return nil
 }
 
-// printResetLink creates a link for an account, and prints it. base is the start of the
-// link; with --mail, the start of the server's links replaces it.
-func (cs accountCommands) printResetLink(ctx context.Context, c *core.Core, acc account.Account, base string, o resetOptions) error {
+// printResetLink creates a link for an account, and prints it.
+func (cs accountCommands) printResetLink(ctx context.Context, c *core.Core, acc account.Account, o resetOptions) error {
 	what := account.Reset{Password: !o.keepPassword, SecondFactor: o.factor}
 	var letter account.ResetLetter
 	if o.byMail {
 		if err := cs.checkMailable(acc); err != nil {
 			return err
 		}
-		var err error
-		if base, err = cs.mailBase(ctx, c, o.publicURL); err != nil {
-			return err
-		}
+	}
+	base, err := cs.linkBase(ctx, c, o.publicURL, o.byMail)
+	if err != nil {
+		return err
+	}
+	if o.byMail {
 		letter = web.Letters{Base: plexauth.Secret(base)}.Reset
 	}
 	made, err := c.Accounts.MailReset(ctx, commandLine(), acc.ID, what, o.life, letter)

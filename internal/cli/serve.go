@@ -182,6 +182,9 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.SetLinkBase(ctx, connections[0].URI); err != nil {
+		return err
+	}
 	srv := server.New(c, server.Config{
 		Mail:    sender,
 		Missed:  asked,
