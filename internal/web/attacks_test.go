@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,7 +54,7 @@ func TestNeeds(t *testing.T) {
 		case row.Method == http.MethodPost && row.SignedIn:
 			form := row.Path
 			for !pages[form] {
-				form = path.Dir(form)
+				form = form[:strings.LastIndex(form, "/")]
 			}
 			next = "/auth?next=" + url.QueryEscape(form+"?done=unsaved")
 		}
@@ -478,7 +477,7 @@ func TestSessionOfADisabledAccount(t *testing.T) {
 	w.must(w.Accounts.Remove(t.Context(), operator, w.account("noa").ID))
 	for name, b := range map[string]*browser{"mia": mia, "noa": noa} {
 		b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
-		b.wantTo(b.post("/account/revoke-others", nil), "/auth?next=%2Faccount")
+		b.wantTo(b.post("/account/revoke-others", nil), "/auth?next=%2Faccount%3Fdone%3Dunsaved")
 		b.wantPage(b.post("/auth/sign-in", url.Values{"login": {name}, "password": {password}}), 401, "The name or the password is not right.")
 	}
 	w.must(w.Accounts.Enable(t.Context(), operator, w.account("mia").ID))

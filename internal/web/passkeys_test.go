@@ -122,7 +122,7 @@ func TestPasskeyAsSecondFactor(t *testing.T) {
 	if b.cookie(sessionCookie, "/") == first {
 		t.Error("the cookie did not change when its session got more access")
 	}
-	b.wantTo(b.post(answer, form), "/auth?next=%2Faccount") // the session is complete now
+	b.wantTo(b.post(answer, form), "/auth?next=%2Flink&late=1") // the session is complete now
 
 	olga := half("olga")
 	olga.wantScript(challenge, nil, "", "no passkey")
@@ -265,14 +265,17 @@ func (w *fixture) by(base string) *browser {
 	return b
 }
 
-// A script whose visitor is signed out gets a redirect instead of JSON, and reloads the
-// page.
+// A script whose visitor is signed out gets a redirect instead of JSON, and opens what it
+// leads to.
 func TestScriptOfAStranger(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
-	for _, path := range []string{"/account/passkeys/challenge", "/account/passkeys", "/auth/code/passkey/challenge", "/auth/code/passkey"} {
+	for path, to := range map[string]string{
+		"/account/passkeys/challenge": "/auth?next=%2Faccount%3Fdone%3Dunsaved", "/account/passkeys": "/auth?next=%2Faccount%3Fdone%3Dunsaved",
+		"/auth/code/passkey/challenge": "/auth?next=%2Faccount&late=1", "/auth/code/passkey": "/auth?next=%2Faccount&late=1",
+	} {
 		s := b.post(path, nil)
-		b.wantTo(s, "/auth?next=%2Faccount")
+		b.wantTo(s, to)
 		if strings.Contains(s.Header.Get("Content-Type"), "json") || s.StatusCode == http.StatusOK {
 			t.Errorf("%s returns %d %s", path, s.StatusCode, s.Header.Get("Content-Type"))
 		}

@@ -21,11 +21,11 @@ func (f *frame) redirect(w http.ResponseWriter, r *http.Request, path string) {
 
 // signInPath is the sign-in page, from which the browser comes back to the page
 // that it asked for, or to the one with the form that it sent.
-func (f *frame) signInPath(v *visit, need need) string {
+func (f *frame) signInPath(v *visit, required need) string {
 	switch {
-	case need == halfSignedIn && v.Method == http.MethodGet:
+	case required == halfSignedIn && v.Method == http.MethodGet:
 		return signInThen(nextPath(v.URL.Query())) // there is no second step any more
-	case need == halfSignedIn:
+	case required == halfSignedIn:
 		return signInThen(nextPath(v.PostForm)) + "&late=1"
 	case v.Method == http.MethodGet:
 		return signInThen(v.URL.RequestURI())

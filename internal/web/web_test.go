@@ -414,7 +414,7 @@ func TestSecondStep(t *testing.T) {
 		t.Helper()
 		b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}, "next": {"/link"}}), "/auth/code?next=%2Flink")
 	}
-	b.wantTo(b.get("/auth/code"), "/auth?next=%2Fauth%2Fcode")
+	b.wantTo(b.get("/auth/code"), "/auth?next=%2Faccount")
 	half()
 	first := b.cookie(sessionCookie, "/")
 
