@@ -89,6 +89,9 @@ func (a *adminAccount) show(ctx context.Context, v *visit, s sent) (view, error)
 		return view{}, err
 	}
 	data.Tokens, data.MoreTokens = tokens.Rows, tokens.Next != ""
+	for i := range data.Tokens {
+		data.Tokens[i].Username = "" // the page is about it
+	}
 	data.Servers, data.MoreServers = servers.Rows, servers.Next != ""
 	data.Shares, data.MoreShares = shares.Rows, shares.Next != ""
 	return data.page("admin-account", data), nil

@@ -88,6 +88,7 @@ await story(async (stage) => {
   await press(page, 'Search');
   await page.getByRole('row').filter({ hasText: 'mia' }).first().waitFor();
   assert.equal(await page.getByRole('row').filter({ hasText: 'origin' }).count(), 0);
+  await open(page, 'Is it whole\\?');
   await press(page, 'Verify the chain');
   await heading(page, 'The log is whole');
   await stage.look(page, 'admin-verify');

@@ -45,6 +45,9 @@ await story(async (stage) => {
   // The exact time is shown when it has the keyboard focus.
   const time = page.locator('.when').first();
   assert.ok((await time.locator('.exact').boundingBox()).width <= 1);
+  await time.hover();
+  assert.ok((await time.locator('.exact').boundingBox()).width > 50);
+  await page.mouse.move(0, 0);
   await time.focus();
   assert.ok((await time.locator('.exact').boundingBox()).width > 50);
   await stage.look(page, 'devices-time');

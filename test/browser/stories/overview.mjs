@@ -21,6 +21,7 @@ await story(async (stage) => {
   ];
   for (const path of paths) assert.equal((await fetch(`${scene.url}${path}`)).status, 404);
   await page.reload();
+  await missed.getByText('Show them').click();
   await missed.getByText('/library/sections', { exact: true }).waitFor();
   assert.equal((await page.content()).includes('abcdefghij'), false, 'a secret must not be shown');
   await stage.look(page, 'admin-overview-warnings');
