@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A handler that panics is no response, whatever it panics with.
+// A handler that panics sends no response, whatever the value of the panic.
 func TestAborts(t *testing.T) {
 	failed := errors.New("on purpose")
 	for name, reason := range map[string]any{

@@ -109,7 +109,7 @@ func (a Account) CanSignIn() bool { return !a.Disabled && !a.Managed() }
 // HasSecondFactor reports whether signing in requires a verification code.
 func (a Account) HasSecondFactor() bool { return a.TOTPSeed != nil }
 
-// Profile is what responses say about an account. It contains no secrets.
+// Profile is the part of an account that responses contain. It has no secrets.
 type Profile struct {
 	ID              int64
 	UUID            string

@@ -186,7 +186,7 @@ func listed[R, T any](l paging.List[R], err error, of func(R) T) (int, any, erro
 	if err != nil {
 		return 0, nil, err
 	}
-	if l.Restarted { // a program that goes on would read the first rows again and again
+	if l.Restarted { // a program that continues would read the first rows repeatedly
 		return 0, nil, fault.WithField(errMalformed, "", "after or before is not from a response of this listing")
 	}
 	items := make([]T, 0, len(l.Rows))

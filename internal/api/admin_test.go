@@ -969,7 +969,7 @@ func TestAdminBodiesAreObjects(t *testing.T) {
 	}
 }
 
-// The answer to what creates an object has it as later answers do.
+// The response that creates an object has the same values as later responses.
 func TestAdminCreatedAsStored(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "all", allScopes()...)

@@ -48,8 +48,8 @@ func (h homeHandlers) home(c *call, found home.Home) wire.Home {
 	return body
 }
 
-// user returns a user of a home for a response: never with a token. The users of a home
-// see each other's e-mail addresses.
+// user returns a user of a home for a response, without a token. The users of a home see
+// each other's e-mail addresses.
 func (h homeHandlers) user(c *call, u home.User) wire.HomeUser {
 	p := person(u.Account.Profile(), home.Facts{})
 	body := wire.HomeUser{

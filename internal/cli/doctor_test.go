@@ -46,8 +46,8 @@ func TestMissedPathsAreSaved(t *testing.T) {
 	})
 }
 
-// The clock is right as far as usher can know, or nothing keeps it right, or it was set
-// back, which is the worst of them.
+// The clock is right as far as usher knows, or nothing synchronises it, or it was set back,
+// which is the worst case.
 func TestDoctorClock(t *testing.T) {
 	for _, test := range []struct {
 		name           string

@@ -187,7 +187,7 @@ func (d *DB) start(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// Close waits for the writes that run, fails those that wait, and closes the database.
+// Close waits for running writes, fails waiting ones, and closes the database.
 func (d *DB) Close() error {
 	d.commits.close()
 	if d.follower != nil {

@@ -291,7 +291,7 @@ func (s *Service) ProfileAndFacts(ctx context.Context, id int64) (account.Profil
 	return r.Profile, r.facts(), named("reading a home", err)
 }
 
-// Resident is what responses say about an account and its home. Token checks read it for
+// Resident is the part of an account and its home that responses contain. Token checks read it for
 // each account that is not cached, so it has nothing else. If the account is in no home,
 // Role and Size are 0.
 type Resident struct {

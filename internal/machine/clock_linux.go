@@ -8,8 +8,8 @@ func ClockUnsynchronised() bool {
 	return unsynchronised(unix.Adjtimex(&unix.Timex{}))
 }
 
-// unsynchronised reads the answer of adjtimex. A system that does not answer knows
-// nothing of its clock.
+// unsynchronised interprets the result of adjtimex. An error means that the state is
+// unknown.
 func unsynchronised(state int, err error) bool {
 	return err == nil && state == unix.TIME_ERROR
 }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Only the state that says so means that the clock is not synchronised: a leap second,
-// which four other states are about, does not.
+// Only one state means that the clock is not synchronised. Four other states are about a
+// leap second.
 func TestUnsynchronised(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -29,11 +29,11 @@ func TestUnsynchronised(t *testing.T) {
 	}
 }
 
-// The system of the test says the same in the status of its clock, whatever that is.
+// The result matches the status of this system's clock, whatever that is.
 func TestClockOfThisSystem(t *testing.T) {
 	var clock unix.Timex
 	if _, err := unix.Adjtimex(&clock); err != nil {
-		return // it knows nothing
+		return // the state is unknown
 	}
 	if want := clock.Status&unix.STA_UNSYNC != 0; ClockUnsynchronised() != want {
 		t.Errorf("unsynchronised: %v, want %v of status %#x", !want, want, clock.Status)

@@ -55,7 +55,7 @@ type signInData struct {
 	Passkeys bool   // passkeys work at this address
 	SignUp   string // the page to sign up; empty: an admin adds accounts
 	Mail     bool   // users who have lost the password can request a link by e-mail
-	// Late: the second step came too late, so the sign-in begins again.
+	// Late: the second step took too long, so the sign-in begins again.
 	Late bool
 }
 

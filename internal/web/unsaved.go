@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A form that is sent after the session has ended changes nothing. The sign-in page says
-// so, and leads back to the page that has the form, which says so again. Its script fills
-// in what was typed, for the same account only.
+// A form that is submitted after the session has ended changes nothing. The sign-in page
+// says so, and leads back to the page with the form, which says so again. Its script fills
+// in the submitted values, but only for the same account.
 
 // unsaved is the "done" in the address of a page with a form that was not saved.
 const unsaved = "unsaved"
@@ -18,8 +18,8 @@ func isUnsaved(u *url.URL) bool { return u.Query().Get("done") == unsaved }
 
 // formPages finds pages with forms by their path.
 type formPages struct {
-	shown http.ServeMux // the pages of which a form can need a session
-	sent  http.ServeMux // where forms are sent
+	shown http.ServeMux // the pages whose forms can need a session
+	sent  http.ServeMux // the paths that forms are submitted to
 }
 
 // add adds a row of the table.
@@ -32,8 +32,8 @@ func (f *formPages) add(p page) {
 	}
 }
 
-// has reports whether a page is at a path: /admin/servers/1 has one, and
-// /admin/servers/remove has not.
+// has reports whether there is a page at a path: there is one at /admin/servers/1, and none
+// at /admin/servers/remove.
 func (f *formPages) has(path string) bool {
 	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}}
 	_, page := f.shown.Handler(r)
@@ -41,8 +41,8 @@ func (f *formPages) has(path string) bool {
 	return page != "" && (form == "" || form == page)
 }
 
-// of returns the page that has the form of a visit: the one that the visitor came from or,
-// if that answered a form, the page above it.
+// of returns the page with the form of a visit: the page that the visitor came from or, if
+// that was the answer to a form, the page above it.
 func (f *formPages) of(v *visit) string {
 	from, err := url.Parse(v.Referer())
 	if err != nil {

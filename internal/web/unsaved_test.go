@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// ended signs somebody in and ends the session, as another device can.
+// ended signs a user in and revokes the session, like another device can.
 func (w *fixture) ended(name string) *browser {
 	w.Helper()
 	b := w.browser().signIn(name)
@@ -15,14 +15,14 @@ func (w *fixture) ended(name string) *browser {
 	return b
 }
 
-// from sends a form as the browser of a page does.
+// from submits a form like the browser on a page does.
 func (b *browser) from(page, path string, form url.Values) seen {
 	b.Helper()
 	return b.do(http.MethodPost, path, form, http.Header{"Sec-Fetch-Site": {"same-origin"}, "Referer": {page}})
 }
 
-// A form that is sent after the session has ended changes nothing. The sign-in page says
-// so and leads back to the page with the form, as it was shown.
+// A form that is submitted after the session has ended changes nothing. The sign-in page
+// says so, and leads back to the page with the form, with its search.
 func TestUnsaved(t *testing.T) {
 	w := newTown(t)
 	for _, test := range []struct{ page, form, back string }{
@@ -34,7 +34,7 @@ func TestUnsaved(t *testing.T) {
 		{"/admin/shares/remove", "/admin/shares/remove", "/admin/shares?done=unsaved"},
 		{"/admin/servers/remove", "/admin/servers/remove", "/admin/servers?done=unsaved"},
 		{"/account/identity", "/account/identity", "/account?done=unsaved"},
-		// Attacks: the page is of another site, or no page. Only its path counts.
+		// Attacks: the page is on another site, or is not a page. Only its path counts.
 		{"https://evil.example/admin/keys", "/admin/keys", "/admin/keys?done=unsaved"},
 		{"https://evil.example//evil.example/x", "/admin/keys", "/admin/keys?done=unsaved"},
 		{"/setup?key=secret", "/admin/keys", "/admin/keys?done=unsaved"},
@@ -60,12 +60,12 @@ func TestUnsaved(t *testing.T) {
 		t.Error("the audit log is empty")
 	}
 	for _, name := range []string{"olga", "mia", "noa"} {
-		w.account(name) // under the name that it had
+		w.account(name) // the name is unchanged
 	}
 }
 
-// The text is only for those who are signed in, and for those who were not: a link cannot
-// make the sign-in page say it without leading there.
+// The text is only shown to users who have been signed out: a link cannot make the sign-in
+// page show it.
 func TestUnsavedIsNotShownElsewhere(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -75,8 +75,8 @@ func TestUnsavedIsNotShownElsewhere(t *testing.T) {
 	b.wantNot(b.get("/account"), "nothing was saved", "data-typed")
 }
 
-// Somebody who is signed in, or was never at the second step, is not sent back to it in
-// circles, and a code that comes too late leads to where its page would have.
+// A user who is signed in, or has no second step, is not redirected in a loop. A code that
+// comes too late leads to the page that its form would have led to.
 func TestNoSecondStep(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")

@@ -94,8 +94,8 @@ func TestClockWarning(t *testing.T) {
 	b.reads("/admin", warning)
 }
 
-// Admins see that nothing keeps the clock right, until something does. A clock that was
-// set back as well is one warning only: the worse one.
+// Admins see a warning while nothing synchronises the clock. If the clock was also set
+// back, there is only the warning about that, which is worse.
 func TestUnsynchronisedClockWarning(t *testing.T) {
 	now, unsynchronised := time.Now(), false
 	w := newFixture(t, func(c *config) {

@@ -1,5 +1,5 @@
-// The main forms in a browser that runs no script: from the first account to each change that an admin makes, with the questions
-// in between, what is shown only once, and what is wrong with a form.
+// The main forms in a browser without JavaScript: from the first account to each change by an admin, with
+// confirmation pages, links that are shown once, and invalid forms.
 
 import { turnOn } from '../authenticator.mjs';
 import { Device } from '../device.mjs';
@@ -179,7 +179,7 @@ await story(async (stage) => {
   await page.getByRole('status').waitFor();
   assert.equal(await status(), 401);
 
-  // Everything else that is signed in ends, and the account of somebody else.
+  // Everything else is signed out, and another account is removed.
   await page.goto('/account/browsers');
   await press(page, 'Sign out everything but this browser');
   await confirm(page, 'Sign out everything else');

@@ -1,11 +1,11 @@
-// A form is sent after the session has ended: nothing is saved, the pages say so, and lead back to the form. With a script, what
-// was typed is in it again, but for passwords, and for the same account only.
+// A form is submitted after the session has ended: nothing is saved, and the pages say so and lead back to the
+// form. With JavaScript, the submitted values are filled in again, except passwords, and only for the same account.
 
 import { announced, assert, heading, open, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
 
 const mia = { username: 'mia', password: 'the password of mia' };
 
-// endOther ends every other session of an account, as a person does who has lost a computer.
+// endOther revokes every other session of an account, like a user who has lost a computer.
 async function endOther(page) {
   await page.goto('/account/browsers');
   await press(page, 'Sign out everything but this browser');
