@@ -84,6 +84,12 @@ await story(async (stage) => {
   await tab('Audit log');
   await heading(page, 'Audit log');
   await stage.look(page, 'admin-audit');
+  const row = page.getByRole('row').filter({ hasText: 'origin.allowed' }).first();
+  const detail = row.locator('td').last();
+  assert.equal(await detail.isVisible(), false, 'on a phone, a row has two lines');
+  await row.locator('summary').click();
+  assert.ok(await detail.isVisible(), 'a row that is opened is whole');
+  await stage.look(page, 'admin-audit-row');
   await page.getByLabel('Account').fill('mia');
   await press(page, 'Search');
   await page.getByRole('row').filter({ hasText: 'mia' }).first().waitFor();

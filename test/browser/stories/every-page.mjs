@@ -168,12 +168,16 @@ await story(async (stage) => {
 });
 
 // small is what is hard to hit with a finger: less than 44 pixels wide or high. A link in a sentence is as high as its line.
+// What is put over a larger part of the page is as large as that.
 function small(page) {
   return page.evaluate(() => [...document.querySelectorAll('a[href]:not(.skip), button, summary, select, textarea, input:not([type=hidden])')]
     .filter((e) => e.checkVisibility({ visibilityProperty: true }))
     .filter((e) => {
-      const larger = getComputedStyle(e, '::after').position === 'absolute' ? e.offsetParent : e.closest('label') ?? e;
-      const { width, height } = larger.getBoundingClientRect();
+      let target = e.closest('label') ?? e;
+      if (getComputedStyle(e, '::after').position === 'absolute') {
+        while (getComputedStyle(target).position === 'static') target = target.parentElement;
+      }
+      const { width, height } = target.getBoundingClientRect();
       const inSentence = e.matches('a') && [...e.parentElement.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
       return !inSentence && (width < 43.5 || height < 43.5);
     })
