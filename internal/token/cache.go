@@ -2,7 +2,6 @@ package token
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -57,6 +56,7 @@ type load struct {
 	done       chan struct{} // closed once the fields below are set
 	entry      entry
 	err        error
+	left       bool // the query failed because its caller has left
 }
 
 // joinWithin is the maximum age of a query that a request joins
@@ -122,25 +122,31 @@ func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() 
 		case <-ctx.Done():
 			return entry{}, ctx.Err()
 		}
-		if !errors.Is(l.err, context.Canceled) { // the first caller has left
-			return l.entry, l.err
+		if l.left {
+			return c.load(ctx, h, generation, ask)
 		}
-		return ask()
+		return l.entry, l.err
 	}
-	l = &load{generation: generation, began: time.Now(), done: make(chan struct{}), err: context.Canceled}
+	l = &load{generation: generation, began: time.Now(), done: make(chan struct{}), left: true}
 	s.loads[h] = l
 	s.mu.Unlock()
-	defer close(l.done)
+	defer s.end(h, l)
 	l.entry, l.err = ask()
+	l.left = l.err != nil && ctx.Err() != nil
 	if l.err == nil {
 		c.put(h, l.entry, generation)
 	}
+	return l.entry, l.err
+}
+
+// end lets the requests continue that wait for a query.
+func (s *shard) end(h Hash, l *load) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.loads[h] == l {
 		delete(s.loads, h)
 	}
-	return l.entry, l.err
+	close(l.done)
 }
 
 // touch records a use in memory, and reports whether it must be written.

@@ -69,6 +69,52 @@ func TestStampedeDoesNotOutliveARevocation(t *testing.T) {
 	})
 }
 
+// If the first caller leaves or has no time left, the others still get a result, and send
+// one query together.
+func TestStampedeWhoseFirstLeaves(t *testing.T) {
+	for _, limit := range []func(context.Context) (context.Context, context.CancelFunc){
+		func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, leave := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, leave)
+			return ctx, leave
+		},
+		func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, h := newCache(0), HashOf("t")
+			ctx, leave := limit(t.Context())
+			defer leave()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				_, err := c.load(ctx, h, 0, func() (entry, error) { <-ctx.Done(); return entry{}, ctx.Err() })
+				if !errors.Is(err, ctx.Err()) {
+					t.Errorf("the one that left: %v", err)
+				}
+			})
+			synctest.Wait()
+			var asked atomic.Int64
+			for range 100 {
+				wg.Go(func() {
+					e, err := c.load(t.Context(), h, 0, func() (entry, error) {
+						asked.Add(1)
+						time.Sleep(50 * time.Millisecond)
+						return entry{tokenID: 7}, nil
+					})
+					if err != nil || e.tokenID != 7 {
+						t.Errorf("one that waited: %+v, %v", e, err)
+					}
+				})
+			}
+			wg.Wait()
+			if asked.Load() != 1 {
+				t.Errorf("the database received %d queries", asked.Load())
+			}
+		})
+	}
+}
+
 // Later callers do not wait for a slow query: its result would be as old as the query. If
 // the first caller leaves, the others still get a result.
 func TestStampedeOnASlowDatabase(t *testing.T) {
