@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -34,8 +35,11 @@ func (f *formPages) add(p page) {
 
 // has reports whether there is a page at a path: there is one at /admin/servers/1, and none
 // at /admin/servers/remove.
-func (f *formPages) has(path string) bool {
-	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}}
+func (f *formPages) has(at string) bool {
+	if at != path.Clean(at) {
+		return false // a ServeMux would redirect it, from //evil.example/../admin too
+	}
+	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: at}}
 	_, page := f.shown.Handler(r)
 	_, form := f.sent.Handler(r)
 	return page != "" && (form == "" || form == page)
@@ -48,16 +52,16 @@ func (f *formPages) of(v *visit) string {
 	if err != nil {
 		from = new(url.URL)
 	}
-	path := strings.TrimPrefix(from.Path, string(v.root))
-	if f.has(path) {
-		return done((&url.URL{Path: path, RawQuery: from.RawQuery}).String(), unsaved)
+	at := strings.TrimPrefix(from.Path, string(v.root))
+	if f.has(at) {
+		return done((&url.URL{Path: at, RawQuery: from.RawQuery}).String(), unsaved)
 	}
-	for _, path := range []string{path, v.URL.Path} {
-		for strings.HasPrefix(path, "/") {
-			if f.has(path) {
-				return done(path, unsaved)
+	for _, at := range []string{at, v.URL.Path} {
+		for strings.HasPrefix(at, "/") {
+			if f.has(at) {
+				return done(at, unsaved)
 			}
-			path = path[:strings.LastIndexByte(path, '/')]
+			at = at[:strings.LastIndexByte(at, '/')]
 		}
 	}
 	return done(ownPath, unsaved)

@@ -37,6 +37,7 @@ func TestUnsaved(t *testing.T) {
 		// Attacks: the page is on another site, or is not a page. Only its path counts.
 		{"https://evil.example/admin/keys", "/admin/keys", "/admin/keys?done=unsaved"},
 		{"https://evil.example//evil.example/x", "/admin/keys", "/admin/keys?done=unsaved"},
+		{"https://evil.example//evil.example/../admin/keys", "/admin/keys", "/admin/keys?done=unsaved"},
 		{"/setup?key=secret", "/admin/keys", "/admin/keys?done=unsaved"},
 		{"", "/account/webhooks/secret/renew", "/account/webhooks?done=unsaved"},
 		{":", "/account/webhooks", "/account/webhooks?done=unsaved"},
