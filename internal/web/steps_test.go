@@ -89,7 +89,7 @@ func TestAdminChangesRoles(t *testing.T) {
 	}
 }
 
-// Every page for signed-in users names the server.
+// Every page names the server and the version, which is no secret: GET /identity has it.
 func TestServerOnEveryPage(t *testing.T) {
 	w := newFixture(t, func(c *config) {
 		c.Self.Name = "The attic"
@@ -97,6 +97,6 @@ func TestServerOnEveryPage(t *testing.T) {
 	})
 	w.people()
 	b := w.browser()
-	b.wantNot(b.get("/auth"), "1.2.3")
-	b.signIn("mia").reads("/account/devices", "The attic · usher 1.2.3")
+	b.reads("/auth", "The attic · usher 1.2.3")
+	b.signIn("mia").reads("/account/devices", "The attic · usher 1.2.3 · times in")
 }

@@ -29,8 +29,7 @@ type Config struct {
 	// PublicURL is where browsers reach the pages, also below a path; a passkey is
 	// bound to its host name. If empty, it is the address of each request.
 	PublicURL string
-	// Version is that of this usher, which every page shows to those who are signed
-	// in. If empty, it is not shown.
+	// Version is that of this usher, which every page shows.
 	Version string
 	// Mail sends e-mails, whose links begin with PublicURL. If nil, usher sends none.
 	Mail *mail.Sender
