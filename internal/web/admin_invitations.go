@@ -134,9 +134,7 @@ func (a *adminInvitations) made(ctx context.Context, v *visit) (data invitationL
 	}
 	data.Invitation = made
 	data.handed, err = newHanded(base+InvitationLink(secret), made.ExpiresAt, invitationsPath)
-	if made.Queued {
-		data.Mailed = made.Email
-	}
+	data.Mailed = made.MailedTo()
 	return data, err
 }
 

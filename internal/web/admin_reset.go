@@ -35,9 +35,7 @@ func (a *adminAccount) linkReset(ctx context.Context, v *visit) (view, error) {
 		}
 		data.Account = made.Account
 		data.handed, err = newHanded(base+ResetPath(made.Secret), made.ExpiresAt, accountPath(id))
-		if made.Mailed {
-			data.Mailed = made.Account.Email
-		}
+		data.Mailed = made.MailedTo()
 		return err
 	}))
 	if err != nil || data.Link == "" {
