@@ -140,6 +140,7 @@ export class Stage {
     await page.emulateMedia({ colorScheme: 'light' });
     await page.setViewportSize(narrow);
     await checkWidth(page, name);
+    await checkAccessible(page, `${name} (at 320)`);
     await page.setViewportSize(phone);
   }
 }
